@@ -1,0 +1,34 @@
+//! What is known of the engine and its host, as plain data.
+
+use serde::Serialize;
+
+use super::version::EngineApiVersion;
+
+/// Facts read from the engine once, before anything is planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HostFacts {
+    /// API version agreed with the engine.
+    pub api_version: EngineApiVersion,
+    /// Product and version, for people; nothing branches on it.
+    pub product: String,
+    /// Operating system of the engine's host (`linux`).
+    pub os: String,
+    /// Architecture of the engine's host in Go's spelling (`amd64`, `arm64`).
+    pub arch: String,
+    /// Cgroup hierarchy version: 1 or 2.
+    pub cgroup_version: u8,
+    /// The engine's cgroup driver (`cgroupfs`, `systemd`, `none`).
+    pub cgroup_driver: String,
+    /// Whether the engine runs without root.
+    pub rootless: bool,
+    /// Whether the engine remaps user IDs.
+    pub userns_remap: bool,
+    /// Storage driver (`overlay2`, `btrfs`).
+    pub storage_driver: String,
+    /// File system below the storage driver (`extfs`, `xfs`), when told.
+    pub backing_filesystem: Option<String>,
+    /// Number of CPUs the engine sees.
+    pub cpus: u32,
+    /// Memory the engine sees, in bytes.
+    pub memory_bytes: u64,
+}

@@ -1,0 +1,16 @@
+//! Label keys on containers and networks: the only memory there is.
+
+/// Name of the cluster a container belongs to; kind's own key, read by its users' tools.
+pub const CLUSTER: &str = "io.x-k8s.kind.cluster";
+/// Role of a node container; kind's own key. Values: see [`Role`](super::name::Role).
+pub const ROLE: &str = "io.x-k8s.kind.role";
+/// Name of the fleet that made a container or network.
+pub const FLEET: &str = "dev.kindmesh.fleet";
+/// The cluster's address pool, `first-last`.
+pub const POOL: &str = "dev.kindmesh.pool";
+/// Hash of the part of the cluster's specification that cannot be changed in place.
+pub const SPEC: &str = "dev.kindmesh.spec";
+/// Version of kindmesh that made the object.
+pub const VERSION: &str = "dev.kindmesh.version";
+/// Marks a short-lived helper container, with its purpose (`probe`, `build`).
+pub const HELPER: &str = "dev.kindmesh.helper";

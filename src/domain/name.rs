@@ -1,0 +1,166 @@
+//! Names of fleets, clusters, nodes and contexts, after kind's rules.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest cluster name that leaves room for every node name derived from it: a host name has at
+/// most 63 characters, and `-external-load-balancer` (23) is the longest suffix.
+pub const MAX_CLUSTER_NAME: usize = 40;
+
+/// A cluster's name: a DNS label, so that every name derived from it is a valid host name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClusterName(String);
+
+/// A fleet's name; the same rules as a cluster's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FleetName(String);
+
+/// What a node container does, spelled as kind's role label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Runs the API server and its companions.
+    ControlPlane,
+    /// Runs workloads.
+    Worker,
+    /// Balances several API servers.
+    ExternalLoadBalancer,
+}
+
+/// Why a name was refused; one variant per rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing at all.
+    #[error("the name is empty; use lower-case letters, digits and '-'")]
+    Empty,
+    /// Too long for the host names made from it.
+    #[error("'{name}' has {length} characters, at most {max} leave room for node names such as '{name}-control-plane'")]
+    TooLong {
+        /// The name.
+        name: String,
+        /// Its length.
+        length: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// A character DNS labels may not have.
+    #[error("'{name}' has the character {character:?}; a name is made of lower-case letters, digits and '-'")]
+    Character {
+        /// The name.
+        name: String,
+        /// The first offending character.
+        character: char,
+    },
+    /// Begins or ends with a dash.
+    #[error("'{name}' must begin and end with a letter or a digit")]
+    Edge {
+        /// The name.
+        name: String,
+    },
+}
+
+// === impl ClusterName ===
+
+impl ClusterName {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Name of the `index`-th node of a role, counted from 1: container, host and Kubernetes node
+    /// name in one (`c-worker`, `c-worker2`).
+    pub fn node(&self, role: Role, index: usize) -> String {
+        match index {
+            0 | 1 => format!("{}-{}", self.0, role.as_str()),
+            n => format!("{}-{}{n}", self.0, role.as_str()),
+        }
+    }
+
+    /// Name of cluster, user and context in a kubeconfig (`kind-c`).
+    pub fn context(&self) -> String {
+        format!("kind-{}", self.0)
+    }
+}
+
+impl FleetName {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+// === impl Role ===
+
+impl Role {
+    /// Value of the role label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::ControlPlane => "control-plane",
+            Role::Worker => "worker",
+            Role::ExternalLoadBalancer => "external-load-balancer",
+        }
+    }
+
+    /// Reads a role label's value.
+    pub fn from_label(value: &str) -> Option<Self> {
+        [Role::ControlPlane, Role::Worker, Role::ExternalLoadBalancer].into_iter().find(|role| role.as_str() == value)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+fn check(name: &str) -> Result<(), NameError> {
+    if name.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if let Some(character) = name.chars().find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-')) {
+        return Err(NameError::Character { name: name.to_owned(), character });
+    }
+    if name.starts_with('-') || name.ends_with('-') {
+        return Err(NameError::Edge { name: name.to_owned() });
+    }
+    if name.len() > MAX_CLUSTER_NAME {
+        return Err(NameError::TooLong { name: name.to_owned(), length: name.len(), max: MAX_CLUSTER_NAME });
+    }
+    Ok(())
+}
+
+macro_rules! name_impls {
+    ($type:ident) => {
+        impl FromStr for $type {
+            type Err = NameError;
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                check(text)?;
+                Ok(Self(text.to_owned()))
+            }
+        }
+        impl TryFrom<String> for $type {
+            type Error = NameError;
+            fn try_from(text: String) -> Result<Self, NameError> {
+                check(&text)?;
+                Ok(Self(text))
+            }
+        }
+        impl From<$type> for String {
+            fn from(name: $type) -> String {
+                name.0
+            }
+        }
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name_impls!(ClusterName);
+name_impls!(FleetName);

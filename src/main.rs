@@ -1,0 +1,2 @@
+//! The `kindmesh` program.
+fn main() {}
