@@ -1,1 +1,11 @@
-//! Filled next.
+//! Fleets: made, shown, removed.
+//!
+//! Every step is written as "ensure": it looks at what is there, does what is missing, and has its
+//! undo beside it. Labels on containers and networks are the only memory, so a step that was
+//! interrupted anywhere is finished by running it again.
+
+mod context;
+mod error;
+
+pub use context::{Kindmesh, KubeconfigTarget, ProxySettings};
+pub use error::{Error, ErrorKind, Result};

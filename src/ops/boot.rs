@@ -1,0 +1,134 @@
+//! Node containers: created, started, waited for until their container runtime answers.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::container::ContainerSpec;
+use crate::engine::{ContainerInfo, ContainerState, Engine, EngineErrorKind, ExecRequest};
+
+use super::error::{Error, ErrorKind, Result};
+
+/// Lines of the console that belong in an error message.
+const CONSOLE_TAIL: usize = 12;
+
+/// Makes sure the container exists. Returns it and whether it was created.
+///
+/// Undo: [`Engine::remove_container`]; the labels in `spec` let anybody find it.
+pub(super) async fn ensure_created(engine: &dyn Engine, name: &str, spec: &ContainerSpec) -> Result<(ContainerInfo, bool)> {
+    let created = match engine.create_container(name, spec).await {
+        Ok(_) => true,
+        // Ours from an earlier run; anybody else's was refused before.
+        Err(error) if error.is_conflict() => false,
+        Err(error) => return Err(error.into()),
+    };
+    let container = engine.inspect_container(name).await?;
+    if spec.labels.iter().any(|(key, _)| !container.labels.contains_key(key)) {
+        return Err(Error::new(ErrorKind::Conflict, format!("a container {name} exists that kindmesh did not make"))
+            .hint("rename the cluster, or remove that container if nothing needs it"));
+    }
+    Ok((container, created))
+}
+
+/// Starts a node if it does not run. Returns whether it was started.
+pub(super) async fn ensure_started(engine: &dyn Engine, node: &ContainerInfo) -> Result<bool> {
+    match node.state {
+        ContainerState::Running => Ok(false),
+        ContainerState::Paused => {
+            engine.unpause_container(&node.id).await?;
+            Ok(true)
+        }
+        _ => match engine.start_container(&node.id).await {
+            Ok(()) => Ok(true),
+            Err(error) => Err(start_error(node, error)),
+        },
+    }
+}
+
+/// Waits until systemd and the container runtime of a node are up.
+pub(super) async fn wait_booted(engine: &dyn Engine, node: &ContainerInfo, deadline: Duration, cancel: &CancellationToken) -> Result<()> {
+    let booted = async {
+        // A command run in the node before systemd has moved processes out of the root cgroup would
+        // break the delegation of controllers on cgroup v2; so the console is read first.
+        let mut console = engine.container_logs(&node.id, true).await?;
+        let mut seen = Vec::new();
+        loop {
+            match console.next().await {
+                Some(piece) => seen.extend_from_slice(&piece?),
+                None => return Err(ended(engine, node, &seen).await),
+            }
+            if announces_boot(&String::from_utf8_lossy(&seen)) {
+                break;
+            }
+        }
+        let script = "until ctr version >/dev/null 2>&1; do sleep 0.1; done";
+        engine.exec(&node.id, ExecRequest::new(["sh", "-c", script]), cancel).await?;
+        Ok(())
+    };
+    match tokio::time::timeout(deadline, booted).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::new(
+            ErrorKind::Timeout,
+            format!("node {} did not boot within {} s; its console ends with:\n{}", node.name, deadline.as_secs(), console(engine, node).await),
+        )
+        .hint("too few inotify instances are a usual cause: on the engine's host, set fs.inotify.max_user_instances to 512 or more")),
+    }
+}
+
+/// Whether the console says that commands may be run in the node; the same two lines kind looks
+/// for. systemd puts colour codes between the words.
+fn announces_boot(console: &str) -> bool {
+    console.lines().any(|line| {
+        line.contains("detected cgroup v1")
+            || line.find("Reached target ").is_some_and(|start| line.get(start..).is_some_and(|rest| rest.contains("Multi-User System")))
+    })
+}
+
+async fn ended(engine: &dyn Engine, node: &ContainerInfo, seen: &[u8]) -> Error {
+    let code = engine.inspect_container(&node.id).await.ok().and_then(|info| info.exit_code);
+    let code = code.map(|code| format!(" with exit code {code}")).unwrap_or_default();
+    Error::new(ErrorKind::Cluster, format!("node {} ended{code} while booting; its console ends with:\n{}", node.name, tail(seen)))
+        .hint("look at the whole console with `docker logs`, and at the engine's log")
+}
+
+async fn console(engine: &dyn Engine, node: &ContainerInfo) -> String {
+    let mut seen = Vec::new();
+    if let Ok(mut logs) = engine.container_logs(&node.id, false).await {
+        while let Some(Ok(piece)) = logs.next().await {
+            seen.extend_from_slice(&piece);
+        }
+    }
+    tail(&seen)
+}
+
+fn tail(console: &[u8]) -> String {
+    let text = String::from_utf8_lossy(console);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(CONSOLE_TAIL)..].join("\n")
+}
+
+fn start_error(node: &ContainerInfo, error: crate::engine::EngineError) -> Error {
+    let busy = ["port is already allocated", "address already in use"].iter().any(|words| error.message.contains(words));
+    if busy {
+        return Error::new(ErrorKind::Conflict, format!("node {}: a published port is in use", node.name))
+            .because(error)
+            .hint("choose another `apiServerPort`, or leave it out to get a free one");
+    }
+    let refused = matches!(error.kind, EngineErrorKind::Refused | EngineErrorKind::Failed) && error.message.contains("caps");
+    let start = Error::from(error);
+    if refused { start.hint("the engine cannot give these privileges: try `--privileges reduced`") } else { start }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::announces_boot;
+
+    #[test]
+    fn a_booted_console_is_recognised_with_and_without_colours() {
+        assert!(announces_boot("x\r\n[  OK  ] Reached target \u{1b}[0;1;39mmulti-user.target\u{1b}[0m - Multi-User System.\r\n"));
+        assert!(announces_boot("[  OK  ] Reached target Multi-User System.\n"));
+        assert!(announces_boot("INFO: detected cgroup v1\n"));
+        assert!(!announces_boot("Reached target basic.target - Basic System.\n"));
+    }
+}

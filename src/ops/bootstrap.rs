@@ -1,0 +1,155 @@
+//! From booted node containers to a control plane that answers: kubeadm's configuration, init, join.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::facts::HostFacts;
+use crate::domain::fleet::ClusterSpec;
+use crate::domain::kubeadm::{self, KubeadmNode};
+use crate::domain::name::Role;
+use crate::domain::version::KubernetesVersion;
+use crate::engine::files::{read_file, write_file};
+use crate::engine::{ContainerInfo, Engine, ExecOutput, ExecRequest};
+
+use super::context::Scope;
+use super::error::{Error, ErrorKind, Result};
+use super::inventory::role;
+
+/// kubeadm's configuration in every node, part of kind's contract: the image's entrypoint repairs
+/// a restarted node with it.
+const KUBEADM_CONF: &str = "/kind/kubeadm.conf";
+/// The node's Kubernetes version, part of kind's contract.
+const VERSION_FILE: &str = "/kind/version";
+/// Written when kubeadm is done, so that an interrupted bootstrap is told from a finished one.
+const DONE_MARK: &str = "/kind/kindmesh-bootstrapped";
+/// Lines of kubeadm's output that belong in an error message.
+const OUTPUT_TAIL: usize = 15;
+
+/// How far a node's bootstrap got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Nothing was done yet.
+    Fresh,
+    /// kubeadm began and did not end: the node cannot be used again.
+    Interrupted,
+    /// kubeadm is done.
+    Done,
+}
+
+/// How far the node got. Works for kind's own nodes too, which have no mark: their kubeadm is done
+/// when the kubelet has its own kubeconfig.
+pub(super) async fn progress(engine: &dyn Engine, node: &ContainerInfo, cancel: &CancellationToken) -> Result<Progress> {
+    let script = format!(
+        "if [ -e {DONE_MARK} ]; then echo done; elif [ -e /etc/kubernetes/pki ] || [ -e /var/lib/kubelet/config.yaml ]; then echo interrupted; else echo fresh; fi"
+    );
+    let output = engine.exec(&node.id, ExecRequest::new(["sh", "-c", script.as_str()]), cancel).await?;
+    match output.stdout_text().trim() {
+        "done" => Ok(Progress::Done),
+        "interrupted" => Ok(Progress::Interrupted),
+        "fresh" => Ok(Progress::Fresh),
+        other => Err(Error::new(ErrorKind::Cluster, format!("node {}: cannot tell how far its bootstrap got: {other}", node.name))),
+    }
+}
+
+/// Reads the Kubernetes version a node's image holds.
+pub(super) async fn node_version(engine: &dyn Engine, node: &ContainerInfo) -> Result<KubernetesVersion> {
+    let text = read_file(engine, &node.id, VERSION_FILE)
+        .await
+        .map_err(|error| Error::from(error).hint(format!("the image of node {} is no node image: it has no {VERSION_FILE}", node.name)))?;
+    String::from_utf8_lossy(&text)
+        .parse()
+        .map_err(|error| Error::new(ErrorKind::Image, format!("{VERSION_FILE} in node {}", node.name)).because(error))
+}
+
+/// Writes kubeadm's configuration into a node.
+pub(super) async fn configure(engine: &dyn Engine, cluster: &ClusterSpec, facts: &HostFacts, node: &ContainerInfo, endpoint: &str) -> Result<()> {
+    let version = node_version(engine, node).await?;
+    let config = kubeadm::config(&KubeadmNode {
+        cluster,
+        version: &version,
+        facts,
+        node: &node.name,
+        role: role(node).unwrap_or(Role::Worker),
+        address: IpAddr::V4(address(node)?),
+        endpoint,
+    });
+    write_file(engine, &node.id, KUBEADM_CONF, 0o600, config.into_bytes()).await?;
+    Ok(())
+}
+
+/// Runs `kubeadm init` on the first control plane.
+pub(super) async fn init(engine: &dyn Engine, node: &ContainerInfo, scope: &Scope, step: &'static str) -> Result<()> {
+    let command = format!("kubeadm init --config={KUBEADM_CONF} --skip-token-print --v=1 && touch {DONE_MARK}");
+    let output = kubeadm(engine, node, &command, scope, step).await?;
+    check(node, "kubeadm init", &output)
+}
+
+/// Joins a node to the cluster. `token_script` runs on the control plane first: the token that
+/// `init` left is valid for a day only.
+pub(super) async fn join(engine: &dyn Engine, control_plane: &ContainerInfo, node: &ContainerInfo, scope: &Scope, step: &'static str) -> Result<()> {
+    let refresh = format!(
+        "kubeadm token list --kubeconfig=/etc/kubernetes/admin.conf 2>/dev/null | grep -q '^{token} ' || \
+         kubeadm token create {token} --ttl 1h --kubeconfig=/etc/kubernetes/admin.conf",
+        token = kubeadm::BOOTSTRAP_TOKEN
+    );
+    let output = engine.exec(&control_plane.id, ExecRequest::new(["sh", "-c", refresh.as_str()]), &scope.cancel).await?;
+    check(control_plane, "kubeadm token create", &output)?;
+    let command = format!("kubeadm join --config={KUBEADM_CONF} --v=1 && touch {DONE_MARK}");
+    let output = kubeadm(engine, node, &command, scope, step).await?;
+    check(node, "kubeadm join", &output)
+}
+
+/// IPv4 address of a running node.
+pub(super) fn address(node: &ContainerInfo) -> Result<Ipv4Addr> {
+    node.networks.values().find_map(|network| network.ipv4).ok_or_else(|| {
+        Error::new(ErrorKind::Cluster, format!("node {} has no IPv4 address", node.name))
+            .hint("its network may have been disconnected; remove the cluster and create it again")
+    })
+}
+
+async fn kubeadm(engine: &dyn Engine, node: &ContainerInfo, command: &str, scope: &Scope, step: &'static str) -> Result<ExecOutput> {
+    let mut request = ExecRequest::new(["sh", "-c", command]);
+    let listener = scope.clone();
+    let name = node.name.clone();
+    request.on_line = Some(Arc::new(move |line: &str| {
+        if let Some(phase) = phase(line) {
+            listener.progress(step, format!("{name}: {phase}"));
+        }
+    }));
+    Ok(engine.exec(&node.id, request, &scope.cancel).await?)
+}
+
+/// kubeadm tells what it does as `[certs] Generating …`; everything else is for its log.
+fn phase(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix('[')?;
+    let (name, text) = rest.split_once("] ")?;
+    (!name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') && !text.is_empty()).then_some(line)
+}
+
+fn check(node: &ContainerInfo, what: &str, output: &ExecOutput) -> Result<()> {
+    if output.success() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Cluster,
+        format!("{what} on node {} failed with exit code {}; it ends with:\n{}", node.name, output.exit_code, output.tail(OUTPUT_TAIL)),
+    )
+    .hint(format!("the node is kept; its kubelet's log: `docker exec {} journalctl -u kubelet`", node.name))
+    .hint("`kindmesh up` starts over with a new node"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::phase;
+
+    #[test]
+    fn phases_are_told_from_log_lines() {
+        assert!(phase("[certs] Generating \"ca\" certificate and key").is_some());
+        assert!(phase("[control-plane] Creating static Pod manifest").is_some());
+        assert!(phase("I1122 15:00:00.000000  123 init.go:1] x").is_none());
+        assert!(phase("[]").is_none());
+        assert!(phase("Your Kubernetes control-plane has initialized successfully!").is_none());
+    }
+}

@@ -1,0 +1,107 @@
+//! Node images: found on the engine, or pulled, or refused with both ways out.
+
+use std::path::Path;
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable as _};
+
+use crate::domain::fleet::ClusterSpec;
+use crate::domain::image::{candidates, ImageRef};
+use crate::domain::version::KubernetesVersion;
+use crate::engine::registry::credentials_for;
+use crate::engine::{Engine, EngineErrorKind, ImageInfo, PullProgress};
+
+use super::context::{Outcome, Scope};
+use super::error::{Error, ErrorKind, Result};
+
+/// A pull over a slow line takes long; what is stuck shows no progress, which the message tells.
+const PULL_DEADLINE: Duration = Duration::from_secs(1800);
+/// As many pulls as kind tries.
+const PULL_TRIES: usize = 4;
+
+/// The image a cluster's nodes are made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NodeImage {
+    /// The reference nodes are created with.
+    pub(super) reference: String,
+}
+
+/// Finds or pulls the image for a cluster.
+pub(super) async fn ensure(engine: &dyn Engine, cluster: &ClusterSpec, registry_config: Option<&Path>, scope: &Scope) -> Result<NodeImage> {
+    let wanted = wanted(cluster)?;
+    let step = "find node image";
+    scope
+        .step(step, PULL_DEADLINE, async {
+            for image in &wanted {
+                if engine.inspect_image(&image.to_string()).await?.is_some() {
+                    return Ok(Outcome::unchanged(NodeImage { reference: image.to_string() }));
+                }
+            }
+            let mut refusals = Vec::new();
+            for image in wanted.iter().filter(|image| image.is_pullable()) {
+                match pull(engine, image, registry_config, scope, step).await {
+                    Ok(_) => return Ok(Outcome::changed(NodeImage { reference: image.to_string() })),
+                    Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                    Err(error) => refusals.push(error.one_line()),
+                }
+            }
+            Err(missing(&wanted, &refusals, cluster.kubernetes_version.as_ref()))
+        })
+        .await
+}
+
+/// References that would do, the first being the one to prefer.
+fn wanted(cluster: &ClusterSpec) -> Result<Vec<ImageRef>> {
+    match &cluster.image {
+        Some(image) => {
+            let image = image.parse::<ImageRef>().map_err(|error| Error::new(ErrorKind::Config, error.to_string()))?;
+            Ok(vec![image])
+        }
+        None => Ok(candidates(cluster.kubernetes_version.as_ref())),
+    }
+}
+
+async fn pull(engine: &dyn Engine, image: &ImageRef, config: Option<&Path>, scope: &Scope, step: &str) -> Result<ImageInfo> {
+    let credentials = match config {
+        Some(path) => credentials_for(path, image.registry())
+            .map_err(|error| Error::new(ErrorKind::Image, format!("credentials for {}", image.registry())).because(error))?,
+        None => None,
+    };
+    let progress = |progress: PullProgress| scope.progress(step, pull_message(image, &progress));
+    let reference = image.to_string();
+    let once = || async { engine.pull_image(&reference, credentials.as_ref(), &progress).await };
+    let retries = ExponentialBuilder::default().with_min_delay(Duration::from_secs(1)).with_max_times(PULL_TRIES).with_jitter();
+    let pulled = once
+        .retry(retries)
+        // Wrong credentials and unknown images stay wrong.
+        .when(|error| matches!(error.kind, EngineErrorKind::Interrupted | EngineErrorKind::Failed | EngineErrorKind::Timeout))
+        .notify(|error, pause| scope.warn(step, format!("{error}; again in {:.0} s", pause.as_secs_f64())));
+    scope
+        .cancel
+        .run_until_cancelled(pulled)
+        .await
+        .ok_or_else(|| Error::cancelled("pull the node image"))?
+        .map_err(|error| Error::new(ErrorKind::Image, format!("cannot pull {image}")).because(error))?;
+    engine
+        .inspect_image(&reference)
+        .await?
+        .ok_or_else(|| Error::new(ErrorKind::Image, format!("{image} was pulled and is not there: the engine lost it")))
+}
+
+fn pull_message(image: &ImageRef, progress: &PullProgress) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "megabytes for people")]
+    let megabytes = progress.bytes as f64 / 1e6;
+    format!("pulling {image}: {} of {} layers, {megabytes:.0} MB", progress.layers_done, progress.layers)
+}
+
+fn missing(wanted: &[ImageRef], refusals: &[String], version: Option<&KubernetesVersion>) -> Error {
+    let names: Vec<String> = wanted.iter().map(ImageRef::display_name).collect();
+    let why = if refusals.is_empty() { String::new() } else { format!(" ({})", refusals.join("; ")) };
+    let build = match version {
+        Some(version) => format!("kindmesh build node-image --kubernetes-version {version}"),
+        None => "kindmesh build node-image".to_owned(),
+    };
+    Error::new(ErrorKind::Image, format!("no node image: {} is neither on the engine nor to be pulled{why}", names.join(" nor ")))
+        .hint(format!("build one here from packages and modules: `{build}`"))
+        .hint("or name one that is there or can be pulled: `--image REFERENCE`")
+}

@@ -1,0 +1,157 @@
+//! Kubeconfig files: locked as kubectl and kind lock them, replaced atomically.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::error::{Error, ErrorKind, Result};
+
+/// How long a held lock is waited for. Its holders need milliseconds.
+const LOCK_DEADLINE: Duration = Duration::from_secs(10);
+/// A lock file this old belongs to a process that died: client-go and kind hold theirs for the
+/// time of one write.
+const STALE_AFTER: Duration = Duration::from_secs(30);
+/// First pause between two tries; doubled up to [`LOCK_PAUSE_MAX`].
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+const LOCK_PAUSE_MAX: Duration = Duration::from_millis(200);
+
+/// Holds `<file>.lock`; dropping it releases the lock.
+#[derive(Debug)]
+struct Lock {
+    path: PathBuf,
+}
+
+/// Reads a kubeconfig; a missing file is empty.
+///
+/// # Errors
+/// When the file is there and cannot be read.
+pub fn read(path: &Path) -> Result<String> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(file_error("read", path, error)),
+    }
+}
+
+/// Changes a kubeconfig under its lock. `edit` gets the text (empty when there is no file) and
+/// returns the new one, or `None` to leave the file alone. Returns whether it was written.
+///
+/// The new text is written beside the file with mode 0600 and renamed over it, so that a reader
+/// never sees half of it; an existing file keeps its mode, a symbolic link its target.
+///
+/// # Errors
+/// When the lock is held by a living process, when `edit` fails, or when the file cannot be written.
+pub async fn edit(path: &Path, mut edit: impl FnMut(&str) -> Result<Option<String>>) -> Result<bool> {
+    // Follow a link first: the lock and the new file belong beside the real one.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let parent = parent(&path);
+    fs::create_dir_all(&parent).map_err(|error| file_error("create the folder of", &path, error))?;
+    let lock = acquire(&path).await?;
+    let before = read(&path)?;
+    let written = match edit(&before)? {
+        Some(after) if after != before => {
+            replace(&path, &parent, &after)?;
+            true
+        }
+        _ => false,
+    };
+    drop(lock);
+    Ok(written)
+}
+
+async fn acquire(file: &Path) -> Result<Lock> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".lock");
+    let path = PathBuf::from(name);
+    let tries = async {
+        let mut pause = LOCK_PAUSE;
+        loop {
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(mut lock) => {
+                    // For people who find it; nobody reads it back.
+                    let _written = writeln!(lock, "{}", std::process::id());
+                    return Ok(Lock { path: path.clone() });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    if age(&path).is_some_and(|age| age > STALE_AFTER) {
+                        break_stale(&path);
+                        continue;
+                    }
+                }
+                Err(error) => return Err(file_error("lock", file, error)),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LOCK_PAUSE_MAX);
+        }
+    };
+    match tokio::time::timeout(LOCK_DEADLINE, tries).await {
+        Ok(lock) => lock,
+        Err(_) => Err(Error::new(
+            ErrorKind::Conflict,
+            format!("kubeconfig {} is locked: {} was there for {} s", file.display(), path.display(), LOCK_DEADLINE.as_secs()),
+        )
+        .hint(format!("if no kubectl, kind or kindmesh is at work, remove {}", path.display()))),
+    }
+}
+
+/// Takes a dead process's lock away. Of several that try, the rename lets one win, and it never
+/// removes a lock that somebody took anew.
+fn break_stale(path: &Path) {
+    let mut grave = path.as_os_str().to_owned();
+    grave.push(format!(".stale-{}", std::process::id()));
+    let grave = PathBuf::from(grave);
+    if fs::rename(path, &grave).is_err() {
+        return;
+    }
+    // The file moved may be a fresh lock taken between the look at its age and the rename.
+    if age(&grave).is_some_and(|age| age <= STALE_AFTER) && fs::hard_link(&grave, path).is_err() {
+        tracing::warn!(lock = %path.display(), "lost a race for a kubeconfig lock");
+    }
+    let _gone = fs::remove_file(&grave);
+}
+
+fn replace(path: &Path, parent: &Path, text: &str) -> Result<()> {
+    let mut file = tempfile::Builder::new()
+        .prefix(".kubeconfig-")
+        .tempfile_in(parent)
+        .map_err(|error| file_error("write beside", path, error))?;
+    let write = |file: &mut tempfile::NamedTempFile| -> io::Result<()> {
+        file.write_all(text.as_bytes())?;
+        if let Ok(existing) = fs::metadata(path) {
+            file.as_file().set_permissions(existing.permissions())?;
+        }
+        file.as_file().sync_all()
+    };
+    write(&mut file).map_err(|error| file_error("write", path, error))?;
+    file.persist(path).map_err(|error| file_error("replace", path, error.error))?;
+    Ok(())
+}
+
+fn age(path: &Path) -> Option<Duration> {
+    let modified = fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
+    SystemTime::now().duration_since(modified).ok()
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn file_error(verb: &str, path: &Path, error: io::Error) -> Error {
+    Error::new(ErrorKind::File, format!("cannot {verb} kubeconfig {}", path.display())).because(error)
+}
+
+// === impl Lock ===
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _gone = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+#[path = "kubeconfig_file/tests.rs"]
+mod tests;

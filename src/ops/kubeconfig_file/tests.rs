@@ -1,0 +1,84 @@
+use std::fs::{self, File};
+use std::time::{Duration, SystemTime};
+
+use super::*;
+
+fn home() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("sub/config");
+    (dir, path)
+}
+
+#[tokio::test]
+async fn a_new_file_is_private_and_its_lock_is_gone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (_dir, path) = home();
+    assert!(edit(&path, |text| Ok(Some(format!("{text}a")))).await.unwrap());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "a");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!path.with_file_name("config.lock").exists());
+}
+
+#[tokio::test]
+async fn an_unchanged_text_is_not_written() {
+    let (_dir, path) = home();
+    edit(&path, |_| Ok(Some("a".into()))).await.unwrap();
+    let before = fs::metadata(&path).unwrap().modified().unwrap();
+    assert!(!edit(&path, |text| Ok(Some(text.to_owned()))).await.unwrap());
+    assert!(!edit(&path, |_| Ok(None)).await.unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_failed_edit_leaves_the_file_and_releases_the_lock() {
+    let (_dir, path) = home();
+    edit(&path, |_| Ok(Some("a".into()))).await.unwrap();
+    edit(&path, |_| Err(Error::new(ErrorKind::Config, "no"))).await.unwrap_err();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "a");
+    assert!(!path.with_file_name("config.lock").exists());
+}
+
+#[tokio::test]
+async fn a_stale_lock_is_taken_over() {
+    let (_dir, path) = home();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let lock = File::create(path.with_file_name("config.lock")).unwrap();
+    lock.set_modified(SystemTime::now() - STALE_AFTER - Duration::from_secs(1)).unwrap();
+    assert!(edit(&path, |_| Ok(Some("a".into()))).await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_lock_is_waited_for_and_then_named() {
+    let (_dir, path) = home();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    File::create(path.with_file_name("config.lock")).unwrap();
+    let error = edit(&path, |_| Ok(Some("a".into()))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("config.lock"), "{error}");
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn many_writers_lose_nothing() {
+    let (_dir, path) = home();
+    let writers = (0..32).map(|n| {
+        let path = path.clone();
+        tokio::spawn(async move { edit(&path, |text| Ok(Some(format!("{text}{n}\n")))).await })
+    });
+    for writer in futures_util::future::join_all(writers).await {
+        assert!(writer.unwrap().unwrap());
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 32);
+}
+
+#[tokio::test]
+async fn a_link_keeps_its_target() {
+    let (dir, path) = home();
+    let real = dir.path().join("real");
+    fs::write(&real, "a").unwrap();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(&real, &path).unwrap();
+    edit(&path, |_| Ok(Some("b".into()))).await.unwrap();
+    assert!(fs::symlink_metadata(&path).unwrap().file_type().is_symlink());
+    assert_eq!(fs::read_to_string(&real).unwrap(), "b");
+}

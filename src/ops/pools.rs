@@ -1,0 +1,141 @@
+//! One pool of LoadBalancer addresses per cluster, on a network shared with others.
+//!
+//! A pool is recorded in a label of the cluster's containers. The label is what reserves it: a
+//! cluster is created first and then looks whether another one claimed the same addresses at the
+//! same moment; of two, the one created first keeps them ([`contested`]).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use ipnetwork::{IpNetwork, Ipv4Network};
+
+use crate::domain::fleet::Fleet;
+use crate::domain::name::Role;
+use crate::domain::net::addresses::node_addresses;
+use crate::domain::net::pool::{carve, reserved_of, PoolRequest, Reserved};
+use crate::domain::net::range::AddrRange;
+use crate::domain::net::NetworkInfo;
+use crate::engine::{ContainerInfo, Engine};
+use crate::k8s;
+
+use super::api_server;
+use super::error::{Error, ErrorKind, Result};
+use super::inventory::{fleet_of, is_running, pool, role, Inventory};
+
+/// A foreign cluster that does not answer in this time tells us nothing of its pools.
+const FOREIGN_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The network's IPv4 subnet.
+pub(super) fn ipv4_subnet(network: &NetworkInfo) -> Result<Ipv4Network> {
+    match network.ipv4().map(|entry| entry.subnet) {
+        Some(IpNetwork::V4(subnet)) => Ok(subnet),
+        _ => Err(Error::new(ErrorKind::Config, format!("network {} has no IPv4 subnet to carve pools from", network.name))
+            .hint("give the fleet a network of its own with `network.subnet`")),
+    }
+}
+
+/// Assigns every cluster of the fleet its pool: the recorded one, or a new one.
+pub(super) async fn assign(engine: &dyn Engine, fleet: &Fleet, network: &NetworkInfo, inventory: &Inventory) -> Result<BTreeMap<String, AddrRange>> {
+    let subnet = ipv4_subnet(network)?;
+    let mut reserved = reserved_of(network);
+    reserved.extend(pools_of_others(fleet, network, inventory));
+    reserved.extend(foreign_pools(engine, network, inventory).await);
+    reserved.extend(room_for_nodes(fleet, network, subnet, inventory, &reserved)?);
+    let requests: Vec<PoolRequest> = fleet
+        .clusters
+        .iter()
+        .map(|cluster| PoolRequest {
+            cluster: cluster.name.to_string(),
+            size: cluster.pool_size,
+            existing: inventory.pool(cluster.name.as_str()),
+        })
+        .collect();
+    let pools = carve(subnet, &reserved, &requests)
+        .map_err(|error| Error::new(ErrorKind::Conflict, format!("no pools on network {}: {error}", network.name)))?;
+    Ok(pools.into_iter().map(|pool| (pool.cluster, pool.range)).collect())
+}
+
+/// Whether a cluster that was created before this one has claimed some of the same addresses.
+/// Creation times have seconds; the ID decides between equals.
+pub(super) fn contested(mine: &ContainerInfo, network: &str, inventory: &Inventory) -> bool {
+    let Some(range) = pool(mine) else { return false };
+    let cluster = mine.labels.get(crate::domain::labels::CLUSTER);
+    inventory
+        .clusters()
+        .flat_map(|(_, nodes)| nodes)
+        .filter(|other| other.labels.get(crate::domain::labels::CLUSTER) != cluster && other.networks.contains_key(network))
+        .any(|other| {
+            pool(other).is_some_and(|theirs| theirs.overlaps(&range)) && (other.created, &other.id) < (mine.created, &mine.id)
+        })
+}
+
+/// Pools recorded by clusters that are not part of this fleet's file: of other fleets, and of
+/// clusters that were taken out of the file and still exist.
+fn pools_of_others(fleet: &Fleet, network: &NetworkInfo, inventory: &Inventory) -> Vec<Reserved> {
+    inventory
+        .clusters()
+        .filter(|(name, _)| fleet.clusters.iter().all(|cluster| cluster.name.as_str() != *name))
+        .filter(|(_, nodes)| nodes.iter().any(|node| node.networks.contains_key(&network.name)))
+        .filter_map(|(name, nodes)| {
+            nodes.iter().find_map(pool).map(|range| Reserved { range, owner: format!("pool of cluster {name}") })
+        })
+        .collect()
+}
+
+/// Pools of kind's own clusters on the network, read from their MetalLB objects. Best effort: a
+/// cluster that does not answer has no say.
+async fn foreign_pools(engine: &dyn Engine, network: &NetworkInfo, inventory: &Inventory) -> Vec<Reserved> {
+    let foreign = inventory.clusters().filter_map(|(name, nodes)| {
+        nodes
+            .iter()
+            .find(|node| {
+                fleet_of(node).is_none()
+                    && is_running(node)
+                    && role(node) == Some(Role::ControlPlane)
+                    && node.networks.contains_key(&network.name)
+            })
+            .map(|node| (name, node))
+    });
+    let reads = foreign.map(|(name, node)| async move {
+        let read = async {
+            let server = api_server::connect(engine, name, node).await.ok()?;
+            k8s::metallb::read_pools(&server).await.ok()
+        };
+        let ranges = tokio::time::timeout(FOREIGN_DEADLINE, read).await.ok().flatten().unwrap_or_default();
+        ranges.into_iter().map(|range| Reserved { range, owner: format!("pool of cluster {name}") }).collect::<Vec<_>>()
+    });
+    join_all(reads).await.into_iter().flatten().collect()
+}
+
+/// The addresses the engine will give to nodes that do not exist yet. It takes the lowest free
+/// ones; on a small subnet a pool must not be standing there.
+fn room_for_nodes(
+    fleet: &Fleet,
+    network: &NetworkInfo,
+    subnet: Ipv4Network,
+    inventory: &Inventory,
+    reserved: &[Reserved],
+) -> Result<Vec<Reserved>> {
+    let mut missing = Vec::new();
+    for cluster in &fleet.clusters {
+        let there = inventory.nodes(cluster.name.as_str());
+        for (role, count) in [(Role::ControlPlane, cluster.control_planes), (Role::Worker, cluster.workers)] {
+            let names = (1..=count as usize).map(|index| cluster.name.node(role, index));
+            // A stopped node gave its address back and needs one again.
+            missing.extend(names.filter(|name| !there.iter().any(|node| &node.name == name && is_running(node))));
+        }
+    }
+    let mut taken: Vec<AddrRange> = reserved.iter().map(|reserved| reserved.range).collect();
+    taken.extend(fleet.clusters.iter().filter_map(|cluster| inventory.pool(cluster.name.as_str())));
+    // Within the engine's own range, when it has one, pools never stand anyway.
+    if network.ipv4().is_some_and(|entry| entry.ip_range.is_some_and(|range| range != entry.subnet)) && fleet.network.ipv4_subnet.is_none() {
+        return Ok(Vec::new());
+    }
+    let addresses = node_addresses(subnet, None, &taken, &BTreeMap::new(), &missing)
+        .map_err(|error| Error::new(ErrorKind::Conflict, format!("network {}: {error}", network.name)))?;
+    Ok(addresses
+        .into_iter()
+        .map(|(node, address)| Reserved { range: AddrRange { first: address, last: address }, owner: format!("node {node}") })
+        .collect())
+}

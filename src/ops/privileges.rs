@@ -1,0 +1,161 @@
+//! Which privileges node containers get: found out with helper containers before any node is made.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::domain::container::{CgroupNamespace, ContainerSpec};
+use crate::domain::fleet::Privileges;
+use crate::domain::labels;
+use crate::domain::node::Profile;
+use crate::engine::{Engine, EngineError, EngineErrorKind};
+
+use super::context::{Outcome, Scope};
+use super::error::{Error, ErrorKind, Result};
+
+const STEP: &str = "choose privileges";
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Linux capabilities in the kernel's order: bit n of a capability mask is the n-th name.
+/// Source: include/uapi/linux/capability.h.
+const CAPABILITIES: [&str; 41] = [
+    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT",
+    "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE",
+    "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP", "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ",
+    "PERFMON", "BPF", "CHECKPOINT_RESTORE",
+];
+
+/// Chooses the profile for every node of a fleet and proves it with a container that starts and
+/// ends at once. Says so when it is not the usual one.
+pub(super) async fn choose(engine: &dyn Engine, wanted: Privileges, image: &str, scope: &Scope) -> Result<Profile> {
+    scope
+        .step(STEP, DEADLINE, async {
+            let refusal = match wanted {
+                Privileges::Reduced => None,
+                Privileges::Auto | Privileges::Privileged => match try_profile(engine, image, &Profile::Privileged).await {
+                    Ok(()) => return Ok(Outcome::unchanged(Profile::Privileged)),
+                    Err(error) if is_refusal(&error) => Some(error),
+                    Err(error) => return Err(error.into()),
+                },
+            };
+            if let (Privileges::Privileged, Some(error)) = (wanted, &refusal) {
+                return Err(Error::new(ErrorKind::Engine, format!("the engine refuses privileged containers: {}", error.message))
+                    .hint("use `--privileges auto` or `reduced`: nodes then get every capability the host has, and nothing else"));
+            }
+            let profile = reduced(engine, image).await?;
+            if let (Some(_), Profile::Reduced { cap_drop }) = (&refusal, &profile) {
+                let lacks = if cap_drop.is_empty() { String::new() } else { format!(" (the host lacks {})", cap_drop.join(", ")) };
+                scope.note(STEP, format!("the engine cannot start privileged containers{lacks}: nodes get the reduced profile"));
+            }
+            Ok(Outcome::unchanged(profile))
+        })
+        .await
+}
+
+/// Finds the reduced profile this engine accepts. Old engines must be told what the host lacks,
+/// newer ones refuse to be told and cut the set themselves.
+async fn reduced(engine: &dyn Engine, image: &str) -> Result<Profile> {
+    let plain = Profile::Reduced { cap_drop: Vec::new() };
+    let first = match try_profile(engine, image, &plain).await {
+        Ok(()) => return Ok(plain),
+        Err(error) if is_refusal(&error) => error,
+        Err(error) => return Err(error.into()),
+    };
+    let cut = Profile::Reduced { cap_drop: missing_capabilities(engine, image).await? };
+    match try_profile(engine, image, &cut).await {
+        Ok(()) => Ok(cut),
+        Err(error) => Err(Error::new(
+            ErrorKind::Engine,
+            format!("the engine starts neither privileged nor reduced containers: {}; and: {}", first.message, error.message),
+        )
+        .hint("look at the engine's log; a node needs at least SYS_ADMIN, NET_ADMIN and MKNOD")),
+    }
+}
+
+/// Capabilities that the engine's host does not have, read from its first process.
+async fn missing_capabilities(engine: &dyn Engine, image: &str) -> Result<Vec<String>> {
+    let spec = ContainerSpec {
+        pid_mode: Some("host".to_owned()),
+        entrypoint: Some(vec!["/bin/cat".to_owned(), "/proc/1/status".to_owned()]),
+        ..helper(image)
+    };
+    let output = run(engine, &spec).await?;
+    let mask = output
+        .lines()
+        .find_map(|line| line.strip_prefix("CapBnd:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .ok_or_else(|| Error::new(ErrorKind::Engine, "cannot read which capabilities the engine's host has"))?;
+    Ok(lacking(mask))
+}
+
+fn lacking(mask: u64) -> Vec<String> {
+    CAPABILITIES.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) == 0).map(|(_, name)| (*name).to_owned()).collect()
+}
+
+async fn try_profile(engine: &dyn Engine, image: &str, profile: &Profile) -> Result<(), EngineError> {
+    let mut spec = ContainerSpec { entrypoint: Some(vec!["/bin/true".to_owned()]), ..helper(image) };
+    profile.apply(&mut spec);
+    run(engine, &spec).await.map(drop)
+}
+
+/// Creates, starts and removes a helper container; returns what it printed.
+async fn run(engine: &dyn Engine, spec: &ContainerSpec) -> Result<String, EngineError> {
+    // Without a name the engine picks one: two runs at once do not meet.
+    let id = engine.create_container("", spec).await?;
+    let result = async {
+        engine.start_container(&id).await?;
+        engine.wait_container(&id).await?;
+        collect_logs(engine, &id).await
+    }
+    .await;
+    let removed = engine.remove_container(&id).await;
+    let output = result?;
+    removed?;
+    Ok(output)
+}
+
+async fn collect_logs(engine: &dyn Engine, id: &str) -> Result<String, EngineError> {
+    use futures_util::TryStreamExt as _;
+    let mut logs = engine.container_logs(id, false).await?;
+    let mut text = Vec::new();
+    while let Some(piece) = logs.try_next().await? {
+        text.extend_from_slice(&piece);
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn helper(image: &str) -> ContainerSpec {
+    ContainerSpec {
+        image: image.to_owned(),
+        cmd: Some(Vec::new()),
+        labels: BTreeMap::from([(labels::HELPER.to_owned(), "probe".to_owned())]),
+        network: "none".to_owned(),
+        init: Some(false),
+        cgroupns: CgroupNamespace::Private,
+        ..ContainerSpec::default()
+    }
+}
+
+/// Whether the engine understood and said no, as opposed to being broken or gone.
+fn is_refusal(error: &EngineError) -> bool {
+    match error.kind {
+        EngineErrorKind::Refused => true,
+        // A runtime that cannot apply what was asked for is reported as the engine's own failure.
+        EngineErrorKind::Failed | EngineErrorKind::Conflict => {
+            ["operation not permitted", "capabilit", "caps"].iter().any(|word| error.message.contains(word))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mask_names_what_is_missing() {
+        assert_eq!(lacking(0x0000_01ff_feff_ffff), ["SYS_RESOURCE"]);
+        assert_eq!(lacking(0x0000_01ff_ffff_ffff), Vec::<String>::new());
+        assert_eq!(lacking(0x0000_01ff_ffff_fffe), ["CHOWN"]);
+    }
+}
