@@ -127,6 +127,15 @@ pub struct Timeouts {
     pub addon_ready: Duration,
 }
 
+// === impl NetworkSettings ===
+
+impl Default for NetworkSettings {
+    /// The network shared with kind's clusters, made as kind makes it.
+    fn default() -> Self {
+        Self { name: SHARED_NETWORK.to_owned(), ipv4_subnet: None, ip_range: None, gateway: None, ipv6_subnet: None, mtu: None }
+    }
+}
+
 // === impl Timeouts ===
 
 impl Default for Timeouts {
@@ -142,5 +151,36 @@ impl ClusterSpec {
     /// Number of nodes.
     pub fn nodes(&self) -> u32 {
         self.control_planes + self.workers
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests_support {
+    //! A fleet to test with.
+
+    use super::*;
+
+    /// A fleet named `test` of `clusters` single-node clusters `c1`, `c2` and so on.
+    pub(crate) fn fleet(clusters: u8) -> Fleet {
+        let cluster = |n: u8| ClusterSpec {
+            name: format!("c{n}").parse().unwrap(),
+            image: None,
+            kubernetes_version: None,
+            control_planes: 1,
+            workers: 0,
+            pod_subnet: Ipv4Network::new(Ipv4Addr::new(10, n, 0, 0), 16).unwrap(),
+            service_subnet: Ipv4Network::new(Ipv4Addr::new(10, 100 + n, 0, 0), 16).unwrap(),
+            pool_size: DEFAULT_POOL_SIZE,
+            api_server_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            api_server_port: None,
+        };
+        Fleet {
+            name: "test".parse().unwrap(),
+            network: NetworkSettings::default(),
+            clusters: (1..=clusters).map(cluster).collect(),
+            addons: Addons { metallb: Some(MetalLb::default()), sample: false },
+            privileges: Privileges::Auto,
+            timeouts: Timeouts::default(),
+        }
     }
 }

@@ -8,6 +8,9 @@ pub const ROLE: &str = "io.x-k8s.kind.role";
 pub const FLEET: &str = "dev.kindmesh.fleet";
 /// The cluster's address pool, `first-last`.
 pub const POOL: &str = "dev.kindmesh.pool";
+/// The node's fixed IPv4 address on a network of the fleet's own; the engine tells it only while the node
+/// runs.
+pub const ADDRESS: &str = "dev.kindmesh.address";
 /// Hash of the part of the cluster's specification that cannot be changed in place.
 pub const SPEC: &str = "dev.kindmesh.spec";
 /// Version of kindmesh that made the object.

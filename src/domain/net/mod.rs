@@ -1,6 +1,12 @@
 //! Networks as plain data, address arithmetic and pools.
 
+pub mod addresses;
+pub mod cidr;
+pub mod network;
+pub mod pool;
 pub mod range;
+pub mod set;
+pub mod ula;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};

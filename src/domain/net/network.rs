@@ -1,0 +1,163 @@
+//! What a fleet's network is to be, and whether one that exists is that.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnetwork::{IpNetwork, Ipv4Network};
+
+use super::range::AddrRange;
+use super::set::AddrSet;
+use super::{NetworkInfo, NetworkSpec, cidr, ula};
+use crate::domain::fleet::{Fleet, NetworkSettings};
+use crate::domain::labels;
+
+/// Driver option that makes the bridge hide containers behind the host's address.
+pub const OPTION_MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+/// Driver option with the bridge's MTU, in bytes.
+pub const OPTION_MTU: &str = "com.docker.network.driver.mtu";
+
+/// Beginnings of the messages with which an engine says that it cannot do IPv6: no kernel support,
+/// or an ip6tables that does not work. The double blank is the engine's.
+const IPV6_UNUSABLE: [&str; 3] = [
+    "Cannot read IPv6 setup for bridge",
+    "Failed to Setup IP tables: Unable to enable NAT rule:  (iptables failed: ip6tables",
+    "setting default policy to DROP in FORWARD chain failed:  (iptables failed: ip6tables",
+];
+
+/// What must find a place on a network of the fleet's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room<'a> {
+    /// Nodes with a fixed address each.
+    pub nodes: u32,
+    /// Sizes of the pools, in the order they are carved.
+    pub pools: &'a [u32],
+}
+
+/// The network of a fleet, as it is created. `mtu` is the default bridge's; `attempt` counts from 0
+/// to [`ULA_ATTEMPTS`](super::ula::ULA_ATTEMPTS) and matters only where the IPv6 subnet is derived.
+///
+/// Without a subnet of its own it is exactly what kind creates, and carries one label more.
+pub fn network_spec(fleet: &Fleet, mtu: Option<u32>, attempt: u32) -> NetworkSpec {
+    let settings = &fleet.network;
+    let mut options = BTreeMap::from([(OPTION_MASQUERADE.to_owned(), "true".to_owned())]);
+    if let Some(mtu) = settings.mtu.or(mtu).filter(|mtu| *mtu > 0) {
+        options.insert(OPTION_MTU.to_owned(), mtu.to_string());
+    }
+    let mut spec = NetworkSpec {
+        name: settings.name.clone(),
+        enable_ipv6: true,
+        ipv6_subnet: Some(settings.ipv6_subnet.unwrap_or_else(|| ula::ula(&settings.name, attempt))),
+        options,
+        labels: BTreeMap::from([(labels::FLEET.to_owned(), fleet.name.to_string())]),
+        ..NetworkSpec::default()
+    };
+    if let Some(subnet) = settings.ipv4_subnet {
+        let pools: Vec<u32> = fleet.clusters.iter().map(|cluster| cluster.pool_size).collect();
+        let room = Room { nodes: fleet.clusters.iter().map(|cluster| cluster.nodes()).sum(), pools: &pools };
+        spec.ipv4_subnet = Some(cidr::normalise(subnet));
+        // Said outright: left alone, an engine takes the first address of the range it hands out.
+        spec.gateway = settings.gateway.or_else(|| cidr::default_gateway(subnet));
+        spec.ip_range = settings.ip_range.map(cidr::normalise).or_else(|| choose_ip_range(settings, room));
+    }
+    spec
+}
+
+/// The same network without IPv6, for engines that cannot do it.
+pub fn without_ipv6(spec: NetworkSpec) -> NetworkSpec {
+    NetworkSpec { enable_ipv6: false, ipv6_subnet: None, ..spec }
+}
+
+/// Whether an engine's message about a failed creation means that it cannot do IPv6 at all.
+pub fn ipv6_unusable(message: &str) -> bool {
+    IPV6_UNUSABLE.iter().any(|beginning| message.starts_with(beginning))
+}
+
+/// Whether an engine's message about a failed creation means that the subnet is in use.
+pub fn subnet_taken(message: &str) -> bool {
+    message.starts_with("Pool overlaps with other one on this address space") || message.contains("networks have overlapping")
+}
+
+/// The part of an own subnet that the engine may hand out by itself: a block in the lower half, so
+/// that nodes have room below it and pools above. The largest one that leaves enough for `room`;
+/// `None` when the subnet is too small for any.
+pub fn choose_ip_range(settings: &NetworkSettings, room: Room<'_>) -> Option<Ipv4Network> {
+    let subnet = cidr::normalise(settings.ipv4_subnet?);
+    let gateway = settings.gateway.or_else(|| cidr::default_gateway(subnet));
+    // The second block of a quarter first, then of an eighth, and so on; a few more places per size,
+    // for subnets so small that the nodes fill the first block.
+    (subnet.prefix() + 2..=32)
+        .flat_map(|prefix| (1..8).filter_map(move |index| cidr::block(subnet, prefix, index)))
+        // The gateway alone is nothing to hand out.
+        .filter(|candidate| candidate.prefix() < 32 || Some(candidate.network()) != gateway)
+        .filter(|candidate| candidate.broadcast() < subnet.broadcast())
+        .find(|candidate| fits(settings, Some(*candidate), room))
+}
+
+/// Whether nodes and pools find a place beside the gateway and the engine's own range.
+pub fn fits(settings: &NetworkSettings, ip_range: Option<Ipv4Network>, room: Room<'_>) -> bool {
+    let Some(subnet) = settings.ipv4_subnet.map(cidr::normalise) else { return true };
+    let mut outside = AddrSet::hosts_of(subnet);
+    if let Some(gateway) = settings.gateway.or_else(|| cidr::default_gateway(subnet)) {
+        outside.remove(&AddrRange::single(gateway));
+    }
+    let mut inside = AddrSet::default();
+    if let Some(range) = ip_range.map(AddrRange::from) {
+        inside = outside.clone();
+        inside.keep(&range);
+        outside.remove(&range);
+    }
+    // Only a range that the user chose may hold nodes: ours is made to stay free for others.
+    let spare = if settings.ip_range.is_some() { inside.len() } else { 0 };
+    if u64::from(room.nodes) > outside.len() + spare {
+        return false;
+    }
+    for _ in 0..room.nodes {
+        if outside.take_lowest().is_none() {
+            break;
+        }
+    }
+    room.pools.iter().all(|size| outside.take_highest(*size).is_some())
+}
+
+/// Where a network that exists differs from what the settings ask for, a line each; empty when it
+/// will do. Without a subnet of its own the fleet takes the network as it is, like kind.
+pub fn mismatches(network: &NetworkInfo, settings: &NetworkSettings) -> Vec<String> {
+    let Some(subnet) = settings.ipv4_subnet.map(cidr::normalise) else { return Vec::new() };
+    let mut lines = Vec::new();
+    let mut compare = |what: &str, is: Option<String>, wanted: Option<String>| {
+        if let Some(wanted) = wanted.filter(|wanted| is.as_ref() != Some(wanted)) {
+            lines.push(format!("its {what} is {}, wanted is {wanted}", is.as_deref().unwrap_or("not set")));
+        }
+    };
+    compare("driver", Some(network.driver.clone()), Some("bridge".to_owned()));
+    let v4 = network.ipv4();
+    compare("IPv4 subnet", v4.map(|entry| cidr::normalise_any(entry.subnet).to_string()), Some(subnet.to_string()));
+    compare(
+        "range for the engine",
+        v4.and_then(|entry| entry.ip_range).map(|range| cidr::normalise_any(range).to_string()),
+        settings.ip_range.map(|range| cidr::normalise(range).to_string()),
+    );
+    compare("gateway", v4.and_then(|entry| entry.gateway).map(|gateway| gateway.to_string()), settings.gateway.map(|g| g.to_string()));
+    let v6 = network.ipv6_entry().map(|entry| cidr::normalise_any(entry.subnet).to_string());
+    compare("IPv6 subnet", v6, settings.ipv6_subnet.map(|subnet| cidr::normalise_v6(subnet).to_string()));
+    compare("MTU", network.options.get(OPTION_MTU).cloned(), settings.mtu.map(|mtu| mtu.to_string()));
+    lines
+}
+
+/// The IPv4 side of a network: subnet, the engine's own range when limited, and gateway.
+pub fn ipv4_of(network: &NetworkInfo) -> Option<(Ipv4Network, Option<Ipv4Network>, Option<std::net::Ipv4Addr>)> {
+    let entry = network.ipv4()?;
+    let IpNetwork::V4(subnet) = entry.subnet else { return None };
+    let range = match entry.ip_range {
+        Some(IpNetwork::V4(range)) => Some(cidr::normalise(range)),
+        _ => None,
+    };
+    let gateway = match entry.gateway {
+        Some(IpAddr::V4(gateway)) => Some(gateway),
+        _ => None,
+    };
+    Some((cidr::normalise(subnet), range, gateway))
+}
+
+#[cfg(test)]
+mod tests;
