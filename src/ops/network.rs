@@ -3,8 +3,8 @@
 use crate::domain::fleet::{Fleet, NetworkSettings};
 use crate::domain::labels;
 use crate::domain::name::FleetName;
-use crate::domain::net::network::{mismatches, network_spec};
 use crate::domain::net::NetworkInfo;
+use crate::domain::net::network::{OPTION_MTU, ipv6_unusable, mismatches, network_spec, subnet_taken, without_ipv6};
 use crate::engine::{Engine, EngineErrorKind};
 
 use super::context::Outcome;
@@ -14,8 +14,6 @@ use super::error::{Error, ErrorKind, Result};
 const SUBNET_ATTEMPTS: u32 = 5;
 /// The engine's default bridge; its MTU is copied, as kind does.
 const DEFAULT_BRIDGE: &str = "bridge";
-/// Driver option that holds a bridge's MTU.
-const MTU_OPTION: &str = "com.docker.network.driver.mtu";
 
 /// Reads the fleet's network if it is there. Several of one name are left as they are: reading
 /// changes nothing.
@@ -28,7 +26,7 @@ pub(super) async fn find(engine: &dyn Engine, name: &str) -> Result<Option<Netwo
 /// Refuses an existing network that is not what the fleet's own network must be. A shared network
 /// is accepted as it is: users may have made it with subnets of their own.
 pub(super) fn check(settings: &NetworkSettings, existing: &NetworkInfo) -> Result<()> {
-    let differences = mismatches(settings, existing);
+    let differences = mismatches(existing, settings);
     if differences.is_empty() {
         return Ok(());
     }
@@ -89,7 +87,7 @@ async fn create(engine: &dyn Engine, fleet: &Fleet) -> Result<()> {
     };
     let mut overlap = None;
     for attempt in 0..SUBNET_ATTEMPTS {
-        let mut spec = network_spec(&fleet.network, &fleet.name, mtu, attempt);
+        let spec = network_spec(fleet, mtu, attempt);
         let error = match engine.create_network(&spec).await {
             Ok(_) => return Ok(()),
             Err(error) => error,
@@ -98,12 +96,10 @@ async fn create(engine: &dyn Engine, fleet: &Fleet) -> Result<()> {
             return Ok(());
         }
         if fleet.network.ipv4_subnet.is_none() && ipv6_unusable(&error.message) {
-            spec.enable_ipv6 = false;
-            spec.ipv6_subnet = None;
-            engine.create_network(&spec).await?;
+            engine.create_network(&without_ipv6(spec)).await?;
             return Ok(());
         }
-        if !overlaps(&error.message) {
+        if !subnet_taken(&error.message) {
             return Err(error.into());
         }
         // The subnet is a function of the name, so the loser of a race lands here too.
@@ -146,20 +142,5 @@ fn precedence(a: &NetworkInfo, b: &NetworkInfo) -> std::cmp::Ordering {
 
 async fn default_mtu(engine: &dyn Engine) -> Result<Option<u32>> {
     let bridges = engine.networks_named(DEFAULT_BRIDGE).await?;
-    Ok(bridges.first().and_then(|bridge| bridge.options.get(MTU_OPTION)).and_then(|mtu| mtu.parse().ok()).filter(|mtu| *mtu > 0))
-}
-
-/// The engine's words when the host cannot do IPv6; kind recognises the same three.
-fn ipv6_unusable(message: &str) -> bool {
-    [
-        "Cannot read IPv6 setup for bridge",
-        "Failed to Setup IP tables: Unable to enable NAT rule:  (iptables failed: ip6tables",
-        "setting default policy to DROP in FORWARD chain failed:  (iptables failed: ip6tables",
-    ]
-    .iter()
-    .any(|start| message.starts_with(start))
-}
-
-fn overlaps(message: &str) -> bool {
-    message.contains("Pool overlaps with other one on this address space") || message.contains("networks have overlapping")
+    Ok(bridges.first().and_then(|bridge| bridge.options.get(OPTION_MTU)).and_then(|mtu| mtu.parse().ok()).filter(|mtu| *mtu > 0))
 }

@@ -1,0 +1,187 @@
+//! One cluster: from its description to every node Ready and every add-on working.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+
+use crate::domain::facts::HostFacts;
+use crate::domain::fleet::{ClusterSpec, Fleet};
+use crate::domain::name::Role;
+use crate::domain::net::range::AddrRange;
+use crate::domain::net::NetworkInfo;
+use crate::domain::node::Profile;
+use crate::engine::{ContainerInfo, Engine};
+use crate::k8s::ApiServer;
+
+use super::api_server;
+use super::boot;
+use super::bootstrap::{self, Progress};
+use super::context::{Kindmesh, Outcome, Scope};
+use super::error::{Error, ErrorKind, Result};
+use super::image::NodeImage;
+use super::install;
+use super::kubeconfig_entry;
+use super::nodes::{self, NodePlan};
+use super::report::ClusterReport;
+
+/// Everything that was decided about a cluster before its first container is made.
+pub(super) struct ClusterPlan<'a> {
+    pub(super) fleet: &'a Fleet,
+    pub(super) spec: &'a ClusterSpec,
+    pub(super) image: &'a NodeImage,
+    pub(super) profile: &'a Profile,
+    pub(super) facts: &'a HostFacts,
+    pub(super) network: &'a NetworkInfo,
+    pub(super) pool: AddrRange,
+    /// Fixed addresses by node name; empty on a shared network.
+    pub(super) addresses: &'a BTreeMap<String, Ipv4Addr>,
+}
+
+/// Makes the cluster what the plan says.
+///
+/// Undo: [`super::down`], which finds every container by label.
+pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>) -> Result<ClusterReport> {
+    let begun = Instant::now();
+    let scope = km.cluster_scope(plan.spec.name.as_str());
+    let engine = km.engine.as_ref();
+    let timeouts = &plan.fleet.timeouts;
+
+    let (mut made, mut changed) = boot_nodes(km, plan, &scope).await?;
+    changed |= remake_interrupted(km, plan, &scope, &mut made).await?;
+    let control_plane = first_control_plane(plan.spec, &made)?.clone();
+
+    changed |= scope
+        .step("start the control plane", timeouts.cluster_ready, async {
+            if bootstrap::progress(engine, &control_plane, &scope.cancel).await? == Progress::Done {
+                return Ok(Outcome::unchanged(false));
+            }
+            let endpoint = control_plane.name.clone();
+            try_join_all(made.iter().map(|node| bootstrap::configure(engine, plan.spec, plan.facts, node, &endpoint))).await?;
+            bootstrap::init(engine, &control_plane, &scope, "start the control plane").await?;
+            Ok(Outcome::changed(true))
+        })
+        .await?;
+
+    let server = api_server::connect(engine, plan.spec.name.as_str(), &control_plane).await?;
+    let (wrote, joined, installed, sample) = tokio::try_join!(
+        kubeconfig_entry::write(km, plan.spec.name.as_str(), &control_plane, &scope),
+        join_workers(km, plan, &scope, &control_plane, &made),
+        install::base(engine, plan, &server, &control_plane, &scope),
+        install::addons(plan, &server, &scope),
+    )?;
+    changed |= wrote | joined | installed | sample.changed;
+    wait_ready(plan, &server, &made, &scope).await?;
+
+    let version = bootstrap::node_version(engine, &control_plane).await?;
+    Ok(ClusterReport {
+        name: plan.spec.name.to_string(),
+        context: plan.spec.name.context(),
+        kubernetes_version: version.to_string(),
+        image: plan.image.reference.clone(),
+        api_server: server.url(),
+        nodes: made.into_iter().map(|node| node.name).collect(),
+        pool: plan.pool,
+        sample_address: sample.value,
+        changed,
+        took: begun.elapsed(),
+    })
+}
+
+/// Creates and starts every node container, all at once.
+async fn boot_nodes(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope) -> Result<(Vec<ContainerInfo>, bool)> {
+    let wanted = nodes::plans(plan.spec);
+    // Creating copies the image's /var into a volume, and may have to wait for the disk.
+    let deadline = plan.fleet.timeouts.node_boot + Duration::from_secs(60);
+    scope
+        .step("start nodes", deadline, async {
+            let made = nodes::ensure_all(km, plan, &wanted, scope).await?;
+            let changed = made.iter().any(|(_, changed)| *changed);
+            let nodes: Vec<ContainerInfo> = made.into_iter().map(|(node, _)| node).collect();
+            Ok(if changed { Outcome::changed((nodes, true)) } else { Outcome::unchanged((nodes, false)) })
+        })
+        .await
+}
+
+/// A node whose kubeadm was interrupted cannot be used again: it is replaced by a new one of the
+/// same name. A cluster without a finished control plane starts over with all its nodes.
+async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope, made: &mut [ContainerInfo]) -> Result<bool> {
+    let engine = km.engine.as_ref();
+    let states = try_join_all(made.iter().map(|node| bootstrap::progress(engine, node, &scope.cancel))).await?;
+    let control_plane_done = made
+        .iter()
+        .zip(&states)
+        .any(|(node, state)| node.name == plan.spec.name.node(Role::ControlPlane, 1) && *state == Progress::Done);
+    let stale: Vec<usize> = states
+        .iter()
+        .enumerate()
+        .filter(|(_, state)| **state == Progress::Interrupted || (**state == Progress::Done && !control_plane_done))
+        .map(|(index, _)| index)
+        .collect();
+    if stale.is_empty() {
+        return Ok(false);
+    }
+    let deadline = plan.fleet.timeouts.node_boot + Duration::from_secs(60);
+    let plans = nodes::plans(plan.spec);
+    scope
+        .step("replace interrupted nodes", deadline, async {
+            for index in stale {
+                let node = &made[index];
+                scope.warn("replace interrupted nodes", format!("the bootstrap of {} was interrupted; it starts over", node.name));
+                engine.remove_container(&node.id).await?;
+                let Some(again) = plans.iter().find(|plan| plan.name == node.name) else { continue };
+                made[index] = nodes::ensure_one(km, plan, again, scope).await?.0;
+            }
+            Ok(Outcome::changed(true))
+        })
+        .await
+}
+
+async fn join_workers(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope, control_plane: &ContainerInfo, made: &[ContainerInfo]) -> Result<bool> {
+    const STEP: &str = "join workers";
+    let engine = km.engine.as_ref();
+    let workers: Vec<&ContainerInfo> = made.iter().filter(|node| node.id != control_plane.id).collect();
+    if workers.is_empty() {
+        return Ok(false);
+    }
+    scope
+        .step(STEP, plan.fleet.timeouts.cluster_ready, async {
+            let joins = workers.iter().map(|node| async {
+                if bootstrap::progress(engine, node, &scope.cancel).await? == Progress::Done {
+                    return Ok(false);
+                }
+                bootstrap::configure(engine, plan.spec, plan.facts, node, &control_plane.name).await?;
+                bootstrap::join(engine, control_plane, node, scope, STEP).await?;
+                Ok::<bool, Error>(true)
+            });
+            let joined = try_join_all(joins).await?.contains(&true);
+            Ok(if joined { Outcome::changed(true) } else { Outcome::unchanged(false) })
+        })
+        .await
+}
+
+async fn wait_ready(plan: &ClusterPlan<'_>, server: &ApiServer, made: &[ContainerInfo], scope: &Scope) -> Result<()> {
+    const STEP: &str = "wait for nodes and system pods";
+    let names: Vec<String> = made.iter().map(|node| node.name.clone()).collect();
+    scope
+        .step(STEP, plan.fleet.timeouts.cluster_ready, async {
+            let seen = |state: &str| scope.progress(STEP, state);
+            install::system_ready(server, &names, plan.fleet.timeouts.cluster_ready, &seen).await?;
+            Ok(Outcome::unchanged(()))
+        })
+        .await
+}
+
+fn first_control_plane<'a>(spec: &ClusterSpec, made: &'a [ContainerInfo]) -> Result<&'a ContainerInfo> {
+    let name = spec.name.node(Role::ControlPlane, 1);
+    made.iter()
+        .find(|node| node.name == name)
+        .ok_or_else(|| Error::new(ErrorKind::Cluster, format!("cluster {} has no node {name}", spec.name)))
+}
+
+/// Sample address for the report.
+pub(super) type SampleAddress = Option<IpAddr>;
+
+/// A plan for one node, for the code that creates it.
+pub(super) type NodePlans = Vec<NodePlan>;

@@ -1,0 +1,159 @@
+//! `down`: everything a fleet made is found by label and removed; nothing else is touched.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::domain::labels;
+use crate::domain::name::FleetName;
+use crate::engine::{ContainerInfo, Engine};
+
+use super::context::{Kindmesh, Outcome, Scope};
+use super::error::{Error, ErrorKind, Result};
+use super::inventory::Inventory;
+use super::report::DownReport;
+use super::{kubeconfig_entry, network};
+
+/// Killing and removing a node takes about a second; an engine under load is given time.
+const DEADLINE: Duration = Duration::from_secs(180);
+/// Pause between two looks whether a container is really gone.
+const GONE_PAUSE: Duration = Duration::from_millis(200);
+
+impl Kindmesh {
+    /// Removes a fleet: containers with their volumes, kubeconfig entries, and the network if this
+    /// fleet made it and nothing else uses it. Removing what is not there is no error.
+    ///
+    /// # Errors
+    /// When something could not be removed; everything else is, and the message names what is left.
+    pub async fn down(&self, fleet: &FleetName) -> Result<DownReport> {
+        let km = self.begin();
+        let containers = km.engine.list_containers(&[format!("{}={fleet}", labels::FLEET)]).await?;
+        let scope = km.fleet_scope();
+        let mut report = remove_containers(&km, &containers, &scope).await?;
+        let (removed, kept) = network::remove(km.engine.as_ref(), fleet).await?;
+        (report.networks, report.networks_kept) = (removed, kept);
+        Ok(report)
+    }
+
+    /// Removes every fleet that kindmesh made on this engine, and helper containers that a killed
+    /// process left.
+    ///
+    /// # Errors
+    /// As [`Kindmesh::down`].
+    pub async fn down_all(&self) -> Result<DownReport> {
+        let km = self.begin();
+        let scope = km.fleet_scope();
+        let mut total = DownReport::default();
+        let helpers = km.engine.list_containers(&[labels::HELPER.to_owned()]).await?;
+        total.absorb(remove_containers(&km, &helpers, &scope).await?);
+        let mut fleets = Inventory::read(km.engine.as_ref()).await?.fleets();
+        for network in km.engine.networks_labelled(&[labels::FLEET.to_owned()]).await? {
+            fleets.extend(network.labels.get(labels::FLEET).cloned());
+        }
+        fleets.sort();
+        fleets.dedup();
+        for fleet in fleets {
+            total.absorb(km.down(&fleet.parse()?).await?);
+        }
+        Ok(total)
+    }
+
+    /// Removes one cluster by name, whoever made it: kindmesh, kind, or another tool that uses
+    /// kind's labels. The network stays.
+    ///
+    /// # Errors
+    /// When there is no such cluster, or something could not be removed.
+    pub async fn delete_cluster(&self, cluster: &str) -> Result<DownReport> {
+        let km = self.begin();
+        let inventory = Inventory::read(km.engine.as_ref()).await?;
+        let nodes = inventory.nodes(cluster);
+        if nodes.is_empty() {
+            // Says which clusters there are.
+            inventory.control_plane(cluster)?;
+        }
+        remove_containers(&km, nodes, &km.cluster_scope(cluster)).await
+    }
+}
+
+/// Removes containers at once, with their volumes and their clusters' kubeconfig entries, and makes
+/// sure that they are gone.
+async fn remove_containers(km: &Kindmesh, containers: &[ContainerInfo], scope: &Scope) -> Result<DownReport> {
+    if containers.is_empty() {
+        return Ok(DownReport::default());
+    }
+    let engine = km.engine.as_ref();
+    scope
+        .step("remove containers", DEADLINE, async {
+            let results = join_all(containers.iter().map(|container| remove_one(engine, container))).await;
+            let mut report = DownReport::default();
+            let mut failures = Vec::new();
+            for (container, result) in containers.iter().zip(results) {
+                match result {
+                    Ok(volumes) => {
+                        report.containers.push(container.name.clone());
+                        report.volumes += volumes;
+                        report.clusters.extend(container.labels.get(labels::CLUSTER).cloned());
+                    }
+                    Err(error) => failures.push(format!("{}: {}", container.name, error.one_line())),
+                }
+            }
+            report.clusters.sort();
+            report.clusters.dedup();
+            report.kubeconfigs = kubeconfig_entry::remove(km, &report.clusters).await?;
+            if failures.is_empty() {
+                return Ok(Outcome::changed(report));
+            }
+            Err(Error::new(ErrorKind::Engine, format!("could not remove {}", failures.join("; ")))
+                .hint("run the command again when the engine has recovered; what is gone stays gone"))
+        })
+        .await
+}
+
+/// Removes one container and the anonymous volumes it had. Returns how many volumes went.
+async fn remove_one(engine: &dyn Engine, container: &ContainerInfo) -> Result<usize> {
+    let volumes = match engine.inspect_container(&container.id).await {
+        // A named volume is somebody's own; only anonymous ones belong to the container.
+        Ok(info) => info.volumes.into_iter().filter(|name| is_anonymous(name)).collect::<Vec<_>>(),
+        Err(error) if error.is_not_found() => return Ok(0),
+        Err(error) => return Err(error.into()),
+    };
+    match engine.remove_container(&container.id).await {
+        Ok(()) => {}
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(error.into()),
+    }
+    // An engine may answer before it is done.
+    loop {
+        match engine.inspect_container(&container.id).await {
+            Err(error) if error.is_not_found() => break,
+            Err(error) => return Err(error.into()),
+            Ok(_) => tokio::time::sleep(GONE_PAUSE).await,
+        }
+    }
+    for volume in &volumes {
+        if engine.volume_exists(volume).await? {
+            engine.remove_volume(volume).await?;
+        }
+    }
+    Ok(volumes.len())
+}
+
+/// The engine names anonymous volumes by 64 hexadecimal digits.
+fn is_anonymous(volume: &str) -> bool {
+    volume.len() == 64 && volume.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+// === impl DownReport ===
+
+impl DownReport {
+    fn absorb(&mut self, other: Self) {
+        self.clusters.extend(other.clusters);
+        self.containers.extend(other.containers);
+        self.volumes += other.volumes;
+        self.networks.extend(other.networks);
+        self.networks_kept.extend(other.networks_kept);
+        self.kubeconfigs.extend(other.kubeconfigs);
+        self.kubeconfigs.sort();
+        self.kubeconfigs.dedup();
+    }
+}

@@ -1,0 +1,70 @@
+//! A cluster's entry in the user's kubeconfig: written by `up`, taken out by `down`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::domain::kubeconfig;
+use crate::engine::ContainerInfo;
+
+use super::api_server;
+use super::context::{Kindmesh, Outcome, Scope};
+use super::error::{Error, ErrorKind, Result};
+use super::kubeconfig_file;
+
+const STEP: &str = "write kubeconfig";
+/// Longer than a held lock is waited for.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Refuses files that are no kubeconfigs before anything depends on them. They are left untouched.
+pub(super) fn check(km: &Kindmesh) -> Result<()> {
+    let Some(target) = &km.kubeconfig else { return Ok(()) };
+    let text = kubeconfig_file::read(&target.write)?;
+    kubeconfig::check(&text).map_err(|error| corrupt(&target.write, error))
+}
+
+/// Writes or refreshes the entry and makes it the current context. Returns whether the file changed.
+///
+/// Undo: [`remove`].
+pub(super) async fn write(km: &Kindmesh, cluster: &str, control_plane: &ContainerInfo, scope: &Scope) -> Result<bool> {
+    let Some(target) = &km.kubeconfig else { return Ok(false) };
+    scope
+        .step(STEP, DEADLINE, async {
+            let entry = api_server::external_kubeconfig(km.engine.as_ref(), cluster, control_plane).await?;
+            let changed = kubeconfig_file::edit(&target.write, |text| {
+                kubeconfig::upsert(text, &entry).map(Some).map_err(|error| corrupt(&target.write, error))
+            })
+            .await?;
+            Ok(if changed { Outcome::changed(true) } else { Outcome::unchanged(false) })
+        })
+        .await
+}
+
+/// Takes the entries of these clusters out of every file. Returns the files that had any.
+pub(super) async fn remove(km: &Kindmesh, clusters: &[String]) -> Result<Vec<String>> {
+    let Some(target) = &km.kubeconfig else { return Ok(Vec::new()) };
+    let mut changed = Vec::new();
+    for path in &target.all {
+        // Nothing to take out of a file that is not there; locking it would create its folder.
+        if !path.exists() {
+            continue;
+        }
+        let edited = kubeconfig_file::edit(path, |text| {
+            let mut text = text.to_owned();
+            for cluster in clusters {
+                text = kubeconfig::remove(&text, cluster).map_err(|error| corrupt(path, error))?;
+            }
+            Ok(Some(text))
+        })
+        .await?;
+        if edited {
+            changed.push(path.display().to_string());
+        }
+    }
+    Ok(changed)
+}
+
+fn corrupt(path: &Path, error: kubeconfig::KubeconfigError) -> Error {
+    Error::new(ErrorKind::Config, format!("{} is no kubeconfig; it is left untouched", path.display()))
+        .because(error)
+        .hint("repair the file, or use another one: `--kubeconfig FILE`")
+}

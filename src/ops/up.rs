@@ -1,0 +1,218 @@
+//! `up`: a fleet becomes what it is described as, from whatever is there.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::domain::facts::HostFacts;
+use crate::domain::fleet::Fleet;
+use crate::domain::name::Role;
+use crate::domain::net::NetworkInfo;
+use crate::domain::net::addresses::node_addresses;
+use crate::domain::net::pool::reserved_of;
+use crate::domain::net::range::AddrRange;
+use crate::domain::node::Profile;
+
+use super::cluster::{self, ClusterPlan};
+use super::context::{Kindmesh, Outcome, Scope};
+use super::error::{Error, ErrorKind, Result};
+use super::image::{self, NodeImage};
+use super::inventory::Inventory;
+use super::nodes::{self, NodePlan};
+use super::report::{ClusterReport, UpReport};
+use super::{network, pools, preflight, privileges};
+
+/// Creating containers copies a little data; ten of them on a slow disk stay far below this.
+const RESERVE_DEADLINE: Duration = Duration::from_secs(120);
+/// Each try lets at least one fleet win its pools.
+const RESERVE_TRIES: u32 = 8;
+const NETWORK_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What all clusters of a fleet have in common, decided before the first container is made.
+struct Ground<'a> {
+    fleet: &'a Fleet,
+    facts: HostFacts,
+    images: BTreeMap<String, NodeImage>,
+    profile: Profile,
+    network: NetworkInfo,
+}
+
+/// Pools by cluster, and fixed addresses by node.
+type Reservation = (BTreeMap<String, AddrRange>, BTreeMap<String, Ipv4Addr>);
+
+impl Kindmesh {
+    /// Makes the fleet what its description says: what is missing is created, what was interrupted
+    /// is finished, what is there and right is left alone.
+    ///
+    /// Everything that can be known beforehand is checked before anything is created. When a cluster
+    /// fails, the others are finished; what exists stays, and another `up` goes on from there.
+    ///
+    /// # Errors
+    /// The first failure, naming object and cause; see [`ErrorKind`].
+    pub async fn up(&self, fleet: &Fleet) -> Result<UpReport> {
+        let km = self.begin();
+        let scope = km.fleet_scope();
+        let engine = km.engine.as_ref();
+
+        let inventory = Inventory::read(engine).await?;
+        preflight::check(&km, fleet, &inventory).await?;
+        let facts = engine.facts().await?;
+        preflight::check_host(fleet, &facts)?;
+        let images = find_images(&km, fleet, &scope).await?;
+        let any_image = images.values().next().map(|image| image.reference.clone()).unwrap_or_default();
+        let profile = privileges::choose(engine, fleet.privileges, &any_image, &scope).await?;
+        let (network, network_made) = scope
+            .step("ensure network", NETWORK_DEADLINE, async {
+                let outcome = network::ensure(engine, fleet).await?;
+                let changed = outcome.changed;
+                Ok(Outcome { value: (outcome.value, changed), changed })
+            })
+            .await?;
+        let ground = Ground { fleet, facts, images, profile, network };
+        let (pools, addresses) = reserve(&km, &ground, &scope).await?;
+        let clusters = build(&km, &ground, &pools, &addresses).await?;
+
+        Ok(UpReport {
+            fleet: fleet.name.to_string(),
+            network: ground.network.name.clone(),
+            privileges: ground.profile.name().to_owned(),
+            changed: network_made || clusters.iter().any(|cluster| cluster.changed),
+            clusters,
+            took: km.elapsed(),
+        })
+    }
+}
+
+/// Finds the image of every cluster; equal wishes are looked up once.
+async fn find_images(km: &Kindmesh, fleet: &Fleet, scope: &Scope) -> Result<BTreeMap<String, NodeImage>> {
+    let mut found: Vec<((Option<String>, Option<String>), NodeImage)> = Vec::new();
+    let mut images = BTreeMap::new();
+    for cluster in &fleet.clusters {
+        let wish = (cluster.image.clone(), cluster.kubernetes_version.as_ref().map(ToString::to_string));
+        let image = match found.iter().find(|(known, _)| *known == wish) {
+            Some((_, image)) => image.clone(),
+            None => {
+                let image = image::ensure(km.engine.as_ref(), cluster, km.registry_config.as_deref(), scope).await?;
+                found.push((wish, image.clone()));
+                image
+            }
+        };
+        images.insert(cluster.name.to_string(), image);
+    }
+    Ok(images)
+}
+
+/// Reserves the clusters' pools by creating their control-plane containers, which carry them as
+/// labels, and gives way where another fleet was first.
+async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Reservation> {
+    let engine = km.engine.as_ref();
+    scope
+        .step("reserve addresses", RESERVE_DEADLINE, async {
+            for _ in 0..RESERVE_TRIES {
+                let network = engine.inspect_network(&ground.network.id).await?;
+                let inventory = Inventory::read(engine).await?;
+                let pools = pools::assign(engine, ground.fleet, &network, &inventory).await?;
+                let addresses = fixed_addresses(ground.fleet, &network, &inventory, &pools)?;
+                let mut created = Vec::new();
+                for spec in &ground.fleet.clusters {
+                    let plan = ground.plan(spec.name.as_str(), &pools, &addresses)?;
+                    let node = NodePlan { name: spec.name.node(Role::ControlPlane, 1), role: Role::ControlPlane };
+                    let (container, new) = nodes::create(km, &plan, &node).await?;
+                    if new {
+                        created.push(container);
+                    }
+                }
+                let inventory = Inventory::read(engine).await?;
+                let lost: Vec<_> =
+                    created.iter().filter(|container| pools::contested(container, &ground.network.name, &inventory)).collect();
+                if lost.is_empty() {
+                    let changed = !created.is_empty();
+                    return Ok(Outcome { value: (pools, addresses), changed });
+                }
+                scope.progress("reserve addresses", "another fleet took the same addresses at the same moment; choosing others");
+                for container in lost {
+                    engine.remove_container(&container.id).await?;
+                }
+            }
+            Err(Error::new(ErrorKind::Conflict, format!("no pools on network {}: other fleets were faster {RESERVE_TRIES} times", ground.network.name))
+                .hint("run the command again"))
+        })
+        .await
+}
+
+/// Builds all clusters at once. One that fails does not stop the others.
+async fn build(
+    km: &Kindmesh,
+    ground: &Ground<'_>,
+    pools: &BTreeMap<String, AddrRange>,
+    addresses: &BTreeMap<String, Ipv4Addr>,
+) -> Result<Vec<ClusterReport>> {
+    let plans = ground.fleet.clusters.iter().map(|spec| ground.plan(spec.name.as_str(), pools, addresses)).collect::<Result<Vec<_>>>()?;
+    let results = join_all(plans.iter().map(|plan| async move {
+        cluster::ensure(km, plan).await.map_err(|error| error.within(format_args!("cluster {}", plan.spec.name)))
+    }))
+    .await;
+    let (done, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    let mut failed: Vec<Error> = failed.into_iter().filter_map(Result::err).collect();
+    if failed.is_empty() {
+        return done.into_iter().collect();
+    }
+    let first = failed.remove(0);
+    let others = failed.into_iter().map(|error| error.one_line());
+    Err(others.fold(first, |error, other| error.hint(format!("also failed: {other}"))))
+}
+
+/// Fixed addresses of all nodes, on a network of the fleet's own.
+fn fixed_addresses(
+    fleet: &Fleet,
+    network: &NetworkInfo,
+    inventory: &Inventory,
+    pools: &BTreeMap<String, AddrRange>,
+) -> Result<BTreeMap<String, Ipv4Addr>> {
+    if fleet.network.ipv4_subnet.is_none() {
+        return Ok(BTreeMap::new());
+    }
+    let subnet = pools::ipv4_subnet(network)?;
+    let ip_range = network.ipv4().and_then(|entry| match entry.ip_range {
+        Some(ipnetwork::IpNetwork::V4(range)) => Some(range),
+        _ => None,
+    });
+    let existing: BTreeMap<String, Ipv4Addr> = inventory
+        .of_fleet(&fleet.name)
+        .flat_map(|(_, nodes)| nodes)
+        .filter_map(|node| Some((node.name.clone(), node.labels.get(crate::domain::labels::ADDRESS)?.parse().ok()?)))
+        .collect();
+    let names: Vec<String> = fleet.clusters.iter().flat_map(nodes::plans).map(|plan| plan.name).collect();
+    // The engine's own range is no obstacle here: it only keeps to it when it chooses by itself.
+    let mut reserved: Vec<AddrRange> = reserved_of(&NetworkInfo {
+        ipam: network.ipam.iter().cloned().map(|entry| crate::domain::net::IpamEntry { ip_range: None, ..entry }).collect(),
+        attached: network.attached.iter().filter(|container| !names.contains(&container.name)).cloned().collect(),
+        ..network.clone()
+    })
+    .into_iter()
+    .map(|reserved| reserved.range)
+    .collect();
+    reserved.extend(pools.values().copied());
+    node_addresses(subnet, ip_range, &reserved, &existing, &names)
+        .map_err(|error| Error::new(ErrorKind::Conflict, format!("network {}: {error}", network.name)))
+}
+
+// === impl Ground ===
+
+impl Ground<'_> {
+    fn plan<'a>(&'a self, cluster: &str, pools: &BTreeMap<String, AddrRange>, addresses: &'a BTreeMap<String, Ipv4Addr>) -> Result<ClusterPlan<'a>> {
+        let undecided = || Error::new(ErrorKind::Config, format!("cluster {cluster} is not part of fleet {}", self.fleet.name));
+        Ok(ClusterPlan {
+            fleet: self.fleet,
+            spec: self.fleet.clusters.iter().find(|spec| spec.name.as_str() == cluster).ok_or_else(undecided)?,
+            image: self.images.get(cluster).ok_or_else(undecided)?,
+            profile: &self.profile,
+            facts: &self.facts,
+            network: &self.network,
+            pool: *pools.get(cluster).ok_or_else(undecided)?,
+            addresses,
+        })
+    }
+}
