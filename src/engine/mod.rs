@@ -4,7 +4,11 @@
 //! engine, and a recording fake stands beside it.
 
 mod api;
+pub mod connect;
+mod docker;
 mod error;
+pub mod files;
 
 pub use api::*;
+pub use docker::{Deadlines, DockerEngine};
 pub use error::{EngineError, EngineErrorKind, Result};
