@@ -1,13 +1,13 @@
 //! From booted node containers to a control plane that answers: kubeadm's configuration, init, join.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::facts::HostFacts;
 use crate::domain::fleet::ClusterSpec;
-use crate::domain::kubeadm::{self, KubeadmNode};
+use crate::domain::kubeadm::{BOOTSTRAP_TOKEN, Cgroups, KUBEADM_CONF, KubeadmRequest, kubeadm as kubeadm_config};
 use crate::domain::name::Role;
 use crate::domain::version::KubernetesVersion;
 use crate::engine::files::{read_file, write_file};
@@ -17,9 +17,8 @@ use super::context::Scope;
 use super::error::{Error, ErrorKind, Result};
 use super::inventory::role;
 
-/// kubeadm's configuration in every node, part of kind's contract: the image's entrypoint repairs
-/// a restarted node with it.
-const KUBEADM_CONF: &str = "/kind/kubeadm.conf";
+/// First part of a node's provider ID, as kind has it for Docker's API.
+const PROVIDER: &str = "docker";
 /// The node's Kubernetes version, part of kind's contract.
 const VERSION_FILE: &str = "/kind/version";
 /// Written when kubeadm is done, so that an interrupted bootstrap is told from a finished one.
@@ -54,8 +53,8 @@ pub(super) async fn progress(engine: &dyn Engine, node: &ContainerInfo, cancel: 
 }
 
 /// Reads the Kubernetes version a node's image holds.
-pub(super) async fn node_version(engine: &dyn Engine, node: &ContainerInfo) -> Result<KubernetesVersion> {
-    let text = read_file(engine, &node.id, VERSION_FILE)
+pub(super) async fn node_version(engine: &dyn Engine, node: &ContainerInfo, cancel: &CancellationToken) -> Result<KubernetesVersion> {
+    let text = read_file(engine, &node.id, VERSION_FILE, cancel)
         .await
         .map_err(|error| Error::from(error).hint(format!("the image of node {} is no node image: it has no {VERSION_FILE}", node.name)))?;
     String::from_utf8_lossy(&text)
@@ -64,18 +63,23 @@ pub(super) async fn node_version(engine: &dyn Engine, node: &ContainerInfo) -> R
 }
 
 /// Writes kubeadm's configuration into a node.
-pub(super) async fn configure(engine: &dyn Engine, cluster: &ClusterSpec, facts: &HostFacts, node: &ContainerInfo, endpoint: &str) -> Result<()> {
-    let version = node_version(engine, node).await?;
-    let config = kubeadm::config(&KubeadmNode {
+pub(super) async fn configure(engine: &dyn Engine, cluster: &ClusterSpec, facts: &HostFacts, node: &ContainerInfo, endpoint: &str, cancel: &CancellationToken) -> Result<()> {
+    let version = node_version(engine, node, cancel).await?;
+    let config = kubeadm_config(&KubeadmRequest {
         cluster,
         version: &version,
-        facts,
         node: &node.name,
         role: role(node).unwrap_or(Role::Worker),
-        address: IpAddr::V4(address(node)?),
         endpoint,
+        address: address(node)?,
+        provider: PROVIDER,
+        cgroups: Cgroups::of_host(facts.cgroup_version),
+        cert_sans: &[],
+        rootless: facts.rootless,
+        leader_election: true,
+        skip_phases: &[],
     });
-    write_file(engine, &node.id, KUBEADM_CONF, 0o600, config.into_bytes()).await?;
+    write_file(engine, &node.id, KUBEADM_CONF, 0o600, config.into_bytes(), cancel).await?;
     Ok(())
 }
 
@@ -92,7 +96,7 @@ pub(super) async fn join(engine: &dyn Engine, control_plane: &ContainerInfo, nod
     let refresh = format!(
         "kubeadm token list --kubeconfig=/etc/kubernetes/admin.conf 2>/dev/null | grep -q '^{token} ' || \
          kubeadm token create {token} --ttl 1h --kubeconfig=/etc/kubernetes/admin.conf",
-        token = kubeadm::BOOTSTRAP_TOKEN
+        token = BOOTSTRAP_TOKEN
     );
     let output = engine.exec(&control_plane.id, ExecRequest::new(["sh", "-c", refresh.as_str()]), &scope.cancel).await?;
     check(control_plane, "kubeadm token create", &output)?;

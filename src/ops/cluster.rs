@@ -1,7 +1,7 @@
 //! One cluster: from its description to every node Ready and every add-on working.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
@@ -23,7 +23,7 @@ use super::error::{Error, ErrorKind, Result};
 use super::image::NodeImage;
 use super::install;
 use super::kubeconfig_entry;
-use super::nodes::{self, NodePlan};
+use super::nodes;
 use super::report::ClusterReport;
 
 /// Everything that was decided about a cluster before its first container is made.
@@ -58,7 +58,7 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>) -> Result<Clus
                 return Ok(Outcome::unchanged(false));
             }
             let endpoint = control_plane.name.clone();
-            try_join_all(made.iter().map(|node| bootstrap::configure(engine, plan.spec, plan.facts, node, &endpoint))).await?;
+            try_join_all(made.iter().map(|node| bootstrap::configure(engine, plan.spec, plan.facts, node, &endpoint, &scope.cancel))).await?;
             bootstrap::init(engine, &control_plane, &scope, "start the control plane").await?;
             Ok(Outcome::changed(true))
         })
@@ -74,13 +74,13 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>) -> Result<Clus
     changed |= wrote | joined | installed | sample.changed;
     wait_ready(plan, &server, &made, &scope).await?;
 
-    let version = bootstrap::node_version(engine, &control_plane).await?;
+    let version = bootstrap::node_version(engine, &control_plane, &scope.cancel).await?;
     Ok(ClusterReport {
         name: plan.spec.name.to_string(),
         context: plan.spec.name.context(),
         kubernetes_version: version.to_string(),
         image: plan.image.reference.clone(),
-        api_server: server.url(),
+        api_server: server.address().to_owned(),
         nodes: made.into_iter().map(|node| node.name).collect(),
         pool: plan.pool,
         sample_address: sample.value,
@@ -151,7 +151,7 @@ async fn join_workers(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope, cont
                 if bootstrap::progress(engine, node, &scope.cancel).await? == Progress::Done {
                     return Ok(false);
                 }
-                bootstrap::configure(engine, plan.spec, plan.facts, node, &control_plane.name).await?;
+                bootstrap::configure(engine, plan.spec, plan.facts, node, &control_plane.name, &scope.cancel).await?;
                 bootstrap::join(engine, control_plane, node, scope, STEP).await?;
                 Ok::<bool, Error>(true)
             });
@@ -179,9 +179,3 @@ fn first_control_plane<'a>(spec: &ClusterSpec, made: &'a [ContainerInfo]) -> Res
         .find(|node| node.name == name)
         .ok_or_else(|| Error::new(ErrorKind::Cluster, format!("cluster {} has no node {name}", spec.name)))
 }
-
-/// Sample address for the report.
-pub(super) type SampleAddress = Option<IpAddr>;
-
-/// A plan for one node, for the code that creates it.
-pub(super) type NodePlans = Vec<NodePlan>;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Error, ErrorKind, Result};
+use crate::domain::proxy::ProxySettings;
 use crate::engine::Engine;
 use crate::event::{Event, EventKind, Reporter, Silent};
 
@@ -33,17 +34,6 @@ pub struct KubeconfigTarget {
     pub write: PathBuf,
     /// Entries of removed clusters are taken out of each of these.
     pub all: Vec<PathBuf>,
-}
-
-/// Proxy settings handed on to nodes, so that their container runtime can pull.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ProxySettings {
-    /// Proxy for plain HTTP.
-    pub http: Option<String>,
-    /// Proxy for HTTPS.
-    pub https: Option<String>,
-    /// Hosts reached directly; subnets and node names are added to it.
-    pub no_proxy: Option<String>,
 }
 
 /// A place events are told from: the fleet, or one cluster of it.

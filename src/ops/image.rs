@@ -6,7 +6,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable as _};
 
 use crate::domain::fleet::ClusterSpec;
-use crate::domain::image::{candidates, ImageRef};
+use crate::domain::image::{ImageRef, OFFLINE_REPOSITORY, candidates};
 use crate::domain::version::KubernetesVersion;
 use crate::engine::registry::credentials_for;
 use crate::engine::{Engine, EngineErrorKind, ImageInfo, PullProgress};
@@ -38,7 +38,7 @@ pub(super) async fn ensure(engine: &dyn Engine, cluster: &ClusterSpec, registry_
                 }
             }
             let mut refusals = Vec::new();
-            for image in wanted.iter().filter(|image| image.is_pullable()) {
+            for image in wanted.iter().filter(|image| image.repository() != OFFLINE_REPOSITORY) {
                 match pull(engine, image, registry_config, scope, step).await {
                     Ok(_) => return Ok(Outcome::changed(NodeImage { reference: image.to_string() })),
                     Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
@@ -95,7 +95,7 @@ fn pull_message(image: &ImageRef, progress: &PullProgress) -> String {
 }
 
 fn missing(wanted: &[ImageRef], refusals: &[String], version: Option<&KubernetesVersion>) -> Error {
-    let names: Vec<String> = wanted.iter().map(ImageRef::display_name).collect();
+    let names: Vec<String> = wanted.iter().map(ImageRef::short).collect();
     let why = if refusals.is_empty() { String::new() } else { format!(" ({})", refusals.join("; ")) };
     let build = match version {
         Some(version) => format!("kindmesh build node-image --kubernetes-version {version}"),

@@ -4,10 +4,12 @@ use std::net::{IpAddr, TcpListener};
 
 use futures_util::future::join_all;
 
+use crate::domain::container::ContainerSpec;
 use crate::domain::fleet::ClusterSpec;
 use crate::domain::labels;
 use crate::domain::name::Role;
-use crate::domain::node::{NodeRequest, node_container};
+use crate::domain::node::{NodeRequest, fleet_labels, node};
+use crate::domain::proxy::proxy_environment;
 use crate::engine::{ContainerInfo, ContainerState};
 
 use super::boot;
@@ -22,13 +24,16 @@ const PORT_TRIES: usize = 5;
 /// One node to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NodePlan {
+    /// Name of container, host and Kubernetes node.
     pub(super) name: String,
     pub(super) role: Role,
+    /// Which of its role, counted from 1.
+    pub(super) index: usize,
 }
 
 /// The nodes of a cluster: control planes first.
 pub(super) fn plans(spec: &ClusterSpec) -> Vec<NodePlan> {
-    let of = |role, count: u32| (1..=count as usize).map(move |index| NodePlan { name: spec.name.node(role, index), role });
+    let of = |role, count: u32| (1..=count as usize).map(move |index| NodePlan::new(spec, role, index));
     of(Role::ControlPlane, spec.control_planes).chain(of(Role::Worker, spec.workers)).collect()
 }
 
@@ -70,40 +75,45 @@ pub(super) async fn ensure_one(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &Nod
 
 /// Makes sure the container exists, without starting it. Its labels hold everything that a later
 /// run must know.
-pub(super) async fn create(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &NodePlan) -> Result<(ContainerInfo, bool)> {
+pub(super) async fn create(km: &Kindmesh, plan: &ClusterPlan<'_>, planned: &NodePlan) -> Result<(ContainerInfo, bool)> {
     let engine = km.engine.as_ref();
-    match engine.inspect_container(&node.name).await {
+    match engine.inspect_container(&planned.name).await {
         Ok(container) if container.labels.get(labels::FLEET).map(String::as_str) == Some(plan.fleet.name.as_str()) => {
             return Ok((container, false));
         }
-        Ok(_) => return Err(taken(&node.name)),
+        Ok(_) => return Err(taken(&planned.name)),
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error.into()),
     }
-    let port = match node.role {
-        Role::ControlPlane => Some(match plan.spec.api_server_port {
-            Some(port) => port,
-            // A remote engine's ports cannot be tried from here: it chooses, anew at each start.
-            None if engine.remote_host().is_some() => 0,
-            None => free_port(plan.spec.api_server_address)?,
-        }),
-        _ => None,
+    let spec = describe(km, plan, planned)?;
+    boot::ensure_created(engine, &planned.name, &spec).await
+}
+
+fn describe(km: &Kindmesh, plan: &ClusterPlan<'_>, planned: &NodePlan) -> Result<ContainerSpec> {
+    let api_port = match (planned.role, plan.spec.api_server_port) {
+        (Role::ControlPlane, Some(port)) => port,
+        // A remote engine's ports cannot be tried from here: it chooses, anew at each start.
+        (Role::ControlPlane, None) if km.engine.remote_host().is_none() => free_port(plan.spec.api_server_address)?,
+        _ => 0,
     };
-    let spec = node_container(&NodeRequest {
-        fleet: plan.fleet,
+    let mut labels = fleet_labels(&plan.fleet.name);
+    labels.insert(labels::POOL.to_owned(), plan.pool.to_string());
+    let subnets: Vec<String> = plan.network.ipam.iter().map(|entry| entry.subnet.to_string()).collect();
+    let names: Vec<String> = plans(plan.spec).into_iter().map(|plan| plan.name).collect();
+    let inside = [plan.spec.service_subnet.to_string(), plan.spec.pod_subnet.to_string()];
+    Ok(node(&NodeRequest {
         cluster: plan.spec,
-        name: &node.name,
-        role: node.role,
+        role: planned.role,
+        index: planned.index,
         image: &plan.image.reference,
-        facts: plan.facts,
+        network: &plan.network.name,
+        address: plan.addresses.get(&planned.name).copied(),
+        api_port,
+        labels,
+        env: proxy_environment(&km.proxy, &subnets, [&inside[0], &inside[1]], &names),
         profile: plan.profile,
-        network: plan.network,
-        pool: plan.pool,
-        address: plan.addresses.get(&node.name).copied(),
-        api_server_port: port,
-        proxy: &km.proxy,
-    });
-    boot::ensure_created(engine, &node.name, &spec).await
+        facts: plan.facts,
+    }))
 }
 
 /// The error for a container name that somebody else uses.
@@ -120,4 +130,13 @@ fn free_port(address: IpAddr) -> Result<u16> {
             .because(error)
             .hint("`apiServerAddress` must be an address of this machine; or set `apiServerPort`")
     })
+}
+
+// === impl NodePlan ===
+
+impl NodePlan {
+    /// The `index`-th node of a role, counted from 1.
+    pub(super) fn new(spec: &ClusterSpec, role: Role, index: usize) -> Self {
+        Self { name: spec.name.node(role, index), role, index }
+    }
 }

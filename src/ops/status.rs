@@ -133,7 +133,7 @@ impl Kindmesh {
         };
         match server.await {
             Ok(server) => {
-                status.api_server = Some(server.url());
+                status.api_server = Some(server.address().to_owned());
                 match tokio::time::timeout(ANSWER_DEADLINE, self::ask(&server, &mut status)).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => status.error = Some(error.one_line()),

@@ -118,7 +118,7 @@ async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Re
                 let mut created = Vec::new();
                 for spec in &ground.fleet.clusters {
                     let plan = ground.plan(spec.name.as_str(), &pools, &addresses)?;
-                    let node = NodePlan { name: spec.name.node(Role::ControlPlane, 1), role: Role::ControlPlane };
+                    let node = NodePlan::new(spec, Role::ControlPlane, 1);
                     let (container, new) = nodes::create(km, &plan, &node).await?;
                     if new {
                         created.push(container);

@@ -1,0 +1,161 @@
+//! What is installed into a cluster whose API server answers: network, storage, add-ons.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::domain::manifest::{self, ManifestError, Object};
+use crate::domain::net::range::AddrRange;
+use crate::domain::node::API_SERVER_PORT;
+use crate::engine::files::read_file;
+use crate::engine::{ContainerInfo, Engine};
+use crate::k8s::apply::{ApplyOptions, apply};
+use crate::k8s::{ApiServer, Deadline, K8sError, Observer, metallb, nodes, sample, wait};
+
+use super::cluster::ClusterPlan;
+use super::context::{Outcome, Scope};
+use super::error::{Error, ErrorKind, Result};
+
+/// Manifests in the node image, part of kind's contract.
+const CNI_MANIFEST: &str = "/kind/manifests/default-cni.yaml";
+const STORAGE_MANIFEST: &str = "/kind/manifests/default-storage.yaml";
+/// Namespaces whose pods must run before a cluster counts as ready.
+const SYSTEM_NAMESPACES: [&str; 2] = ["kube-system", "local-path-storage"];
+
+/// Applies network and storage from the node's own image, and makes the control plane of a
+/// one-node cluster schedulable. Returns whether anything changed.
+pub(super) async fn base(engine: &dyn Engine, plan: &ClusterPlan<'_>, server: &ApiServer, control_plane: &ContainerInfo, scope: &Scope) -> Result<bool> {
+    const STEP: &str = "install network and storage";
+    let deadline = plan.fleet.timeouts.cluster_ready;
+    scope
+        .step(STEP, deadline, async {
+            let seen = |state: &str| scope.progress(STEP, state);
+            let deadline = Deadline::after(deadline);
+            wait::ready(server, deadline, &seen).await.map_err(|error| failed("wait for the API server", error))?;
+            let (cni, storage) = tokio::try_join!(
+                read_manifest(engine, control_plane, CNI_MANIFEST, scope),
+                read_manifest(engine, control_plane, STORAGE_MANIFEST, scope),
+            )?;
+            let cni = cni_objects(&cni, &plan.spec.pod_subnet.to_string(), &format!("{}:{API_SERVER_PORT}", control_plane.name))
+                .map_err(|error| bad_manifest(control_plane, CNI_MANIFEST, error))?;
+            let storage = manifest::parse(&storage).map_err(|error| bad_manifest(control_plane, STORAGE_MANIFEST, error))?;
+            let schedulable = async {
+                // kind does this only when the cluster has exactly one node.
+                if plan.spec.nodes() > 1 {
+                    return Ok(false);
+                }
+                nodes::make_schedulable(server, &control_plane.name).await
+            };
+            let options = ApplyOptions::default();
+            let (cni, storage, schedulable) = tokio::try_join!(
+                apply(server, cni, options, deadline, &seen),
+                apply(server, storage, options, deadline, &seen),
+                schedulable,
+            )
+            .map_err(|error| failed("install network and storage", error))?;
+            let changed = !cni.is_unchanged() || !storage.is_unchanged() || schedulable;
+            Ok(if changed { Outcome::changed(true) } else { Outcome::unchanged(false) })
+        })
+        .await
+}
+
+/// Installs the add-ons the fleet asks for and waits until they work.
+pub(super) async fn addons(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &Scope) -> Result<Outcome<Option<IpAddr>>> {
+    let mut outcome = Outcome::unchanged(None);
+    if plan.fleet.addons.metallb.is_some() {
+        outcome.changed |= install_metallb(plan, server, scope).await?;
+    }
+    if plan.fleet.addons.sample {
+        let sample = install_sample(plan, server, scope).await?;
+        outcome.changed |= sample.changed;
+        outcome.value = sample.value;
+    }
+    Ok(outcome)
+}
+
+/// Waits until every node is Ready and every system pod runs.
+pub(super) async fn system_ready(server: &ApiServer, nodes: &[String], deadline: Duration, seen: Observer<'_>) -> Result<()> {
+    let deadline = Deadline::after(deadline);
+    wait::nodes_ready(server, nodes, deadline, seen).await.map_err(|error| failed("wait for nodes", error))?;
+    wait::system_pods_running(server, &SYSTEM_NAMESPACES, deadline, seen).await.map_err(|error| failed("wait for system pods", error))?;
+    Ok(())
+}
+
+async fn install_metallb(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &Scope) -> Result<bool> {
+    const STEP: &str = "install MetalLB";
+    let Some(settings) = &plan.fleet.addons.metallb else { return Ok(false) };
+    // Its pods start when the node is Ready, which the cluster's own deadline allows for.
+    let deadline = plan.fleet.timeouts.cluster_ready + plan.fleet.timeouts.addon_ready;
+    scope
+        .step(STEP, deadline, async {
+            let seen = |state: &str| scope.progress(STEP, state);
+            let changed = metallb::install(server, settings, plan.pool, Deadline::after(deadline), &seen)
+                .await
+                .map_err(|error| failed(STEP, error))?;
+            Ok(if changed { Outcome::changed(true) } else { Outcome::unchanged(false) })
+        })
+        .await
+}
+
+async fn install_sample(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &Scope) -> Result<Outcome<Option<IpAddr>>> {
+    const STEP: &str = "install sample";
+    let deadline = plan.fleet.timeouts.cluster_ready + plan.fleet.timeouts.addon_ready;
+    let mut changed = false;
+    let address = scope
+        .step(STEP, deadline, async {
+            let seen = |state: &str| scope.progress(STEP, state);
+            let deadline = Deadline::after(deadline);
+            let installed =
+                sample::install(server, plan.spec.name.as_str(), deadline, &seen).await.map_err(|error| failed(STEP, error))?;
+            prove(plan, server, installed.address, deadline, &seen).await?;
+            changed = installed.changed;
+            Ok(Outcome { value: Some(installed.address), changed })
+        })
+        .await?;
+    Ok(Outcome { value: address, changed })
+}
+
+/// Proves that the sample's address was assigned from the pool, is announced, and answers.
+async fn prove(plan: &ClusterPlan<'_>, server: &ApiServer, address: IpAddr, deadline: Deadline, seen: Observer<'_>) -> Result<()> {
+    if plan.fleet.addons.metallb.is_some() && !in_pool(address, &plan.pool) {
+        return Err(Error::new(ErrorKind::Cluster, format!("the sample's address {address} is not of the cluster's pool {}", plan.pool))
+            .hint("another load balancer may be at work in the cluster"));
+    }
+    sample::announced(server, deadline, seen).await.map_err(|error| failed("wait for the sample's address to be announced", error))?;
+    sample::answers(server, address, deadline, seen).await.map_err(|error| {
+        failed("ask the sample", error).hint("container networks cannot be reached from every host: is the engine in a virtual machine?")
+    })?;
+    Ok(())
+}
+
+fn in_pool(address: IpAddr, pool: &AddrRange) -> bool {
+    matches!(address, IpAddr::V4(address) if pool.contains(address))
+}
+
+async fn read_manifest(engine: &dyn Engine, node: &ContainerInfo, path: &str, scope: &Scope) -> Result<String> {
+    let bytes = read_file(engine, &node.id, path, &scope.cancel).await?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The network's objects, as kind makes them of the image's manifest: the two markers are kind's.
+fn cni_objects(text: &str, pod_subnet: &str, endpoint: &str) -> Result<Vec<Object>, ManifestError> {
+    let text = match text.contains("would you kindly template this file") {
+        true => text.replace("{{ .PodSubnet }}", pod_subnet).replace("{{.PodSubnet}}", pod_subnet),
+        false => text.to_owned(),
+    };
+    let mut objects = manifest::parse(&text)?;
+    if text.contains("would you kindly patch this file") {
+        for object in objects.iter_mut().filter(|object| object.id().kind == "DaemonSet") {
+            object.set_first_container_env("CONTROL_PLANE_ENDPOINT", endpoint);
+        }
+    }
+    Ok(objects)
+}
+
+fn bad_manifest(node: &ContainerInfo, path: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Image, format!("{path} in node {} cannot be read as a manifest", node.name)).because(error)
+}
+
+fn failed(what: &str, error: K8sError) -> Error {
+    let kind = if matches!(error, K8sError::Timeout { .. }) { ErrorKind::Timeout } else { ErrorKind::Cluster };
+    Error::new(kind, format!("{what} failed")).because(error)
+}
