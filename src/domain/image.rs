@@ -23,8 +23,7 @@ const LIBRARY: &str = "library/";
 /// Longest tag, by the distribution specification.
 const MAX_TAG: usize = 128;
 
-/// The default images of kind's releases, newest minor last: version and digest. One per minor, the
-/// newest that a release was made with.
+/// Images that kind's releases were published with: version and digest, oldest first.
 const OFFICIAL: [(&str, &str); 10] = [
     ("v1.27.3", "3966ac761ae0136263ffdb6cfd4db23ef8a83cba8a463690e98317add2c9ba72"),
     ("v1.29.2", "51a1434a5397193442f0be2a297b488b6c919ce8a3931be0ce822606ea5ca245"),
