@@ -12,21 +12,21 @@ clean_leftovers() {
   [ ! -S "$socket" ] || [ -n "$(engine_version "$socket")" ] || rm -f "$socket"
   rm -rf --one-file-system "${exec_root:?}"
   # An engine believes that a system-wide containerd runs as soon as its socket is there.
-  if [ -S /run/containerd/containerd.sock ] && ! daemon_runs containerd; then rm -f /run/containerd/containerd.sock; fi
+  if [ -S /run/containerd/containerd.sock ] && ! runs_in mnt containerd; then rm -f /run/containerd/containerd.sock; fi
   # Bridges and chains carry no owner: they are touched only when no engine at all is left that could use them.
-  if ! daemon_runs dockerd; then
+  if ! runs_in net dockerd; then
     drop_bridges
     drop_chains iptables
     drop_chains ip6tables
   fi
 }
 
-# Whether a process of that name runs in this network namespace: what others hold is out of reach anyway.
-daemon_runs() {
+# runs_in KIND NAME: whether a process of that name shares our namespace of that kind (net, mnt).
+runs_in() {
   local pid here
-  here=$(readlink /proc/self/ns/net)
-  for pid in $(pgrep -x "$1" || true); do
-    [ "$(readlink "/proc/$pid/ns/net" 2>/dev/null)" != "$here" ] || return 0
+  here=$(readlink "/proc/self/ns/$1")
+  for pid in $(pgrep -x "$2" || true); do
+    [ "$(readlink "/proc/$pid/ns/$1" 2>/dev/null)" != "$here" ] || return 0
   done
   return 1
 }
@@ -38,7 +38,7 @@ reap_shims() {
   for proc in /proc/[0-9]*; do
     pid=${proc#/proc/}
     [ "$pid" != $$ ] || continue
-    tr '\0' '\n' <"$proc/cmdline" 2>/dev/null | grep -qE "^$exec_root/containerd/(containerd\.sock|containerd\.toml)$" || continue
+    arguments "$pid" | grep -qxF -e "$exec_root/containerd/containerd.sock" -e "$exec_root/containerd/containerd.toml" || continue
     log "ending a leftover of an engine: pid $pid ($(cat "$proc/comm" 2>/dev/null))"
     pkill -KILL -P "$pid" || true
     kill -KILL "$pid" 2>/dev/null || true
@@ -46,12 +46,21 @@ reap_shims() {
   done
 }
 
-# Layers and namespaces still mounted in this mount namespace. The other engine's went with its own namespace.
+# Layers and namespaces still mounted in this mount namespace; the other engine's went with its own namespace.
 detach_mounts() {
-  local data=${KINDMESH_ENGINE_DATA:-/var/lib/docker}
-  local mounts
-  mapfile -t mounts < <(awk -v a="$exec_root/" -v b="$data/" 'index($5, a) == 1 || index($5, b) == 1 {print $5}' /proc/self/mountinfo | sort -r)
+  local folders=("$exec_root/") data=${KINDMESH_ENGINE_DATA:-/var/lib/docker} mounts
+  held "$data" || folders+=("$data/")
+  mapfile -t mounts < <(awk '{print $5}' /proc/self/mountinfo | sort -r | grep -F "${folders[@]/#/-e}" || true)
   [ ${#mounts[@]} -eq 0 ] || umount -l "${mounts[@]}" || true
+}
+
+# Whether an engine that somebody else started has its data in that folder: it keeps databases open there.
+held() {
+  local pid
+  for pid in $(pgrep -x dockerd || true); do
+    [ -z "$(find "/proc/$pid/fd" -lname "$1/*" -print -quit 2>/dev/null)" ] || return 0
+  done
+  return 1
 }
 
 drop_bridges() {
