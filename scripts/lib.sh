@@ -85,3 +85,23 @@ engine_get() { curl -fsS --max-time 10 --unix-socket "$1" "http://engine$2" 2>/d
 
 # engine_version SOCKET: the product's version, or nothing when none answers.
 engine_version() { engine_get "$1" /version | jq -r .Version 2>/dev/null || true; }
+
+# Where the engine listens, as a path: the scripts speak to it through a unix socket only.
+engine_socket() {
+  case ${DOCKER_HOST:-} in
+    unix://*) printf '%s\n' "${DOCKER_HOST#unix://}" ;;
+    *) printf '%s\n' "${KINDMESH_ENGINE_SOCKET:-/var/run/docker.sock}" ;;
+  esac
+}
+
+# === node images: the recipe is the only place that knows names and versions ===
+
+recipe() { jq -er "$1" "$repo/node-images/recipe.json"; }
+kubernetes_default() { recipe .kubernetes.default; }
+image_of() { recipe ".reference | sub(\"[{]kubernetes[}]\"; \"$1\")"; }
+has_image() { engine_get "$(engine_socket)" "/images/$1/json" >/dev/null; }
+# The folder of kube-apiserver, etcd and kubectl that came out of the image's build.
+binaries_of() { printf '%s\n' "$cache/node-image/bin/$1"; }
+
+# The binary, wherever cargo was told to put it.
+target_dir() { printf '%s\n' "${CARGO_TARGET_DIR:-$repo/target}"; }
