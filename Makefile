@@ -1,0 +1,63 @@
+# Everything here is a thin name for a script or a cargo command, so that each can be run by hand.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Which engine `make engine` starts: 20 (Debian 12's own) or 28 (newer, from Debian sid).
+ENGINE ?= 20
+# Kubernetes version of the node image; empty means the default.
+KUBERNETES_VERSION ?=
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Two clusters with LoadBalancer addresses, from nothing, and a page fetched through each
+	@scripts/demo
+
+.PHONY: engine
+engine: ## Start a container engine from Debian's packages (ENGINE=20 or ENGINE=28)
+	@scripts/engine start $(ENGINE)
+
+.PHONY: engine-stop
+engine-stop: ## Stop the engine that was started here
+	@scripts/engine stop
+
+.PHONY: build
+build: ## Build the release binary
+	@cargo build --release --locked
+
+.PHONY: node-image
+node-image: ## Build the offline node image, where images cannot be pulled (KUBERNETES_VERSION=...)
+	@scripts/node-image $(KUBERNETES_VERSION)
+
+.PHONY: test
+test: ## Run every test there is: lint, units, both engines, whole clusters
+	@scripts/test all
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no engine and no node image
+	@scripts/test unit
+
+.PHONY: test-engine
+test-engine: ## Run the tests of the engine layer, on the engine that answers
+	@scripts/test engine
+
+.PHONY: test-cluster
+test-cluster: ## Run the tests with whole clusters, on the engine that answers
+	@scripts/test cluster
+
+.PHONY: bench
+bench: ## Measure: pure code, then whole fleets on the engine that answers
+	@scripts/engine ensure
+	@scripts/node-image
+	@cargo bench --locked
+
+.PHONY: lint
+lint: ## Check format, lints, documentation, banned dependencies, scripts and Go programs
+	@scripts/lint
+
+.PHONY: clean-fleets
+clean-fleets: ## Remove every fleet and cluster that kindmesh made on this engine
+	@scripts/clean-fleets
