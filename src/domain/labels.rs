@@ -17,6 +17,3 @@ pub const SPEC: &str = "dev.kindmesh.spec";
 pub const VERSION: &str = "dev.kindmesh.version";
 /// Marks a short-lived helper container, with its purpose (`probe`, `build`).
 pub const HELPER: &str = "dev.kindmesh.helper";
-/// The node's fixed IPv4 address, on a network of the fleet's own. It stays reserved while the node
-/// is stopped, when the engine knows nothing of it.
-pub const ADDRESS: &str = "dev.kindmesh.address";
