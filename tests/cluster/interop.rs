@@ -1,0 +1,98 @@
+//! The real kind and kindmesh on one engine: each sees, exports and removes the other's clusters.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::support::{Bench, tool};
+
+/// The real kind and its client of the engine; the test program's environment names them.
+struct Kind {
+    kind: PathBuf,
+    path: String,
+    home: PathBuf,
+}
+
+impl Kind {
+    fn new(bench: &Bench) -> Self {
+        let kind = tool("KINDMESH_TEST_KIND").expect("KINDMESH_TEST_KIND names the real kind; `scripts/test cluster` fetches it");
+        Self { kind, path: std::env::var("PATH").unwrap_or_default(), home: bench.dir.path().to_path_buf() }
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(&self.kind);
+        command.args(args).env_clear().env("PATH", &self.path).env("HOME", &self.home);
+        if let Ok(host) = std::env::var("DOCKER_HOST") {
+            command.env("DOCKER_HOST", host);
+        }
+        command.output().expect("run kind")
+    }
+
+    #[track_caller]
+    fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "kind {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kind_lists_exports_and_deletes_our_clusters() {
+    let bench = Bench::new("both").await;
+    bench.fleet_file("clusterPrefix: both\nclusters: 2\n");
+    bench.kindmesh(["up", "-f", "kindmesh.yaml"]).ok();
+    let kind = Kind::new(&bench);
+
+    let clusters = kind.ok(&["get", "clusters"]);
+    assert!(clusters.lines().any(|line| line == "both1") && clusters.lines().any(|line| line == "both2"), "{clusters}");
+    assert_eq!(kind.ok(&["get", "nodes", "--name", "both1"]).trim(), "both1-control-plane");
+
+    let kubeconfig = kind.ok(&["get", "kubeconfig", "--name", "both1", "--internal"]);
+    let script = format!("cat > /tmp/kind.conf <<'EOF'\n{kubeconfig}\nEOF\nkubectl --kubeconfig /tmp/kind.conf get nodes -o name");
+    assert_eq!(bench.in_node("both2-control-plane", &script).await, (0, "node/both1-control-plane\n".to_owned()));
+
+    let logs = bench.dir.path().join("logs");
+    kind.ok(&["export", "logs", logs.to_str().unwrap(), "--name", "both1"]);
+    for file in ["kubelet.log", "containerd.log", "journal.log", "images.log", "kubernetes-version.txt"] {
+        let path = logs.join("both1-control-plane").join(file);
+        assert!(non_empty(&path), "{} is missing or empty", path.display());
+    }
+
+    kind.ok(&["delete", "cluster", "--name", "both1"]);
+    assert_eq!(bench.containers().await, ["both2-control-plane"]);
+    // What kind removed is made again, with the pool of the other untouched.
+    let up = bench.kindmesh(["up", "-f", "kindmesh.yaml", "-o", "json"]).json();
+    assert_eq!((up["clusters"][0]["changed"].clone(), up["clusters"][1]["changed"].clone()), (true.into(), false.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kindmesh_lists_and_deletes_kinds_clusters() {
+    let bench = Bench::new("theirs").await;
+    let kind = Kind::new(&bench);
+    let image = std::env::var("KINDMESH_NODE_IMAGE").unwrap_or_else(|_| "kindmesh/node:v1.34.4".to_owned());
+    let kubeconfig = bench.kubeconfig();
+    let made = kind.run(&["create", "cluster", "--name", "theirs", "--image", &image, "--kubeconfig", kubeconfig.to_str().unwrap(), "--retain"]);
+    let said = String::from_utf8_lossy(&made.stderr).into_owned();
+    // Where the engine cannot start a privileged container, kind leaves its created node behind: it
+    // is kind's cluster all the same, to be listed and deleted.
+    if !made.status.success() {
+        assert!(said.contains("unable to apply caps"), "kind failed for another reason: {said}");
+    }
+    let clusters = bench.kindmesh(["get", "clusters"]).ok().stdout;
+    let nodes = bench.kindmesh(["get", "nodes", "--cluster", "theirs"]).ok().stdout;
+    let config = bench.kindmesh(["get", "kubeconfig", "--cluster", "theirs"]);
+    let deleted = bench.kindmesh(["down", "--cluster", "theirs"]);
+    let left = kind.ok(&["get", "clusters"]);
+    assert!(clusters.lines().any(|line| line.contains("theirs")), "{clusters}");
+    assert!(nodes.contains("theirs-control-plane"), "{nodes}");
+    if made.status.success() {
+        assert!(config.ok().stdout.contains("kind-theirs"));
+    }
+    deleted.ok();
+    assert!(!left.lines().any(|line| line == "theirs"), "{left}");
+    let text = std::fs::read_to_string(&kubeconfig).unwrap_or_default();
+    assert!(!text.contains("kind-theirs"), "{text}");
+}
+
+fn non_empty(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| meta.len() > 0)
+}

@@ -1,0 +1,149 @@
+//! Two clusters with LoadBalancer addresses, from one command, and gone without a trace.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Bench, eventually, http_get};
+
+const CLUSTERS: [&str; 2] = ["life1", "life2"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_status_sample_up_again_down() {
+    let bench = Bench::new("life").await;
+    let before = everything(&bench).await;
+    bench.fleet_file("clusterPrefix: life\nclusters: 2\naddons:\n  sample: true\n");
+
+    let up = bench.kindmesh(["up", "-f", "kindmesh.yaml", "-o", "json"]).json();
+    assert_eq!(up["changed"], true);
+    let pools: Vec<(u32, u32)> = clusters(&up).iter().map(|cluster| range(&cluster["pool"])).collect();
+    assert!(pools[0].1 < pools[1].0 || pools[1].1 < pools[0].0, "pools overlap: {up:#}");
+
+    // Every node Ready and every system pod running, as kubectl sees it.
+    for cluster in CLUSTERS {
+        let nodes = bench.kubectl(cluster, "get nodes --no-headers").await;
+        assert!(nodes.lines().all(|line| line.split_whitespace().nth(1) == Some("Ready")), "{nodes}");
+        let pods = bench.kubectl(cluster, "get pods -A --no-headers").await;
+        assert!(pods.lines().count() >= 9, "{pods}");
+        assert!(pods.lines().all(|line| line.split_whitespace().nth(3) == Some("Running")), "{pods}");
+    }
+
+    // Each sample answers as its own cluster, from here and from a pod of the other.
+    for (cluster, pool) in clusters(&up).iter().zip(&pools) {
+        let name = cluster["name"].as_str().unwrap();
+        let address = cluster["sampleAddress"].as_str().unwrap();
+        let number = u32::from(address.parse::<std::net::Ipv4Addr>().unwrap());
+        assert!((pool.0..=pool.1).contains(&number), "{address} is not of the pool {}", cluster["pool"]);
+        let page: Value = serde_json::from_str(&http_get(address, Duration::from_secs(20)).await).unwrap();
+        assert_eq!(page["cluster"], name);
+        let other = CLUSTERS.iter().find(|other| **other != name).unwrap();
+        let page = bench
+            .kubectl(other, &format!("-n kindmesh-sample exec deploy/echo -- /echo get http://{address}/"))
+            .await;
+        assert_eq!(serde_json::from_str::<Value>(&page).unwrap()["cluster"], name, "from a pod of {other}");
+    }
+
+    let status = bench.kindmesh(["status", "-o", "json"]).json();
+    let text = status.to_string();
+    assert!(CLUSTERS.iter().all(|cluster| text.contains(cluster)), "{text}");
+
+    // The kubeconfig works from here and from a pod's network; contexts are kind's.
+    for cluster in CLUSTERS {
+        let config = bench.kindmesh(["get", "kubeconfig", "--cluster", cluster]).ok().stdout;
+        assert!(config.contains(&format!("kind-{cluster}")), "{cluster}");
+        let internal = bench.kindmesh(["get", "kubeconfig", "--cluster", cluster, "--internal"]).ok().stdout;
+        let other = CLUSTERS.iter().find(|other| **other != cluster).unwrap();
+        let script = format!("cat > /tmp/other.conf <<'EOF'\n{internal}\nEOF\nkubectl --kubeconfig /tmp/other.conf get nodes -o name");
+        let (code, seen) = bench.in_node(&format!("{other}-control-plane"), &script).await;
+        assert_eq!((code, seen.trim()), (0, format!("node/{cluster}-control-plane").as_str()));
+    }
+
+    let started = started_at(&bench).await;
+    let again = bench.kindmesh(["up", "-f", "kindmesh.yaml", "-o", "json"]).json();
+    assert_eq!(again["changed"], false, "{again:#}");
+    assert_eq!(pools, clusters(&again).iter().map(|cluster| range(&cluster["pool"])).collect::<Vec<_>>());
+    assert_eq!(started, started_at(&bench).await, "no container was touched");
+
+    bench.kindmesh(["down", "--fleet", "life"]).ok();
+    assert_eq!(bench.containers().await, Vec::<String>::new());
+    let kubeconfig = std::fs::read_to_string(bench.kubeconfig()).unwrap_or_default();
+    assert!(!kubeconfig.contains("life"), "{kubeconfig}");
+    assert_eq!(before, everything(&bench).await, "down leaves what was there before, and nothing else");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_more_changes_nothing_for_the_first() {
+    let bench = Bench::new("more").await;
+    bench.fleet_file("clusterPrefix: more\nclusters: 1\n");
+    let one = bench.kindmesh(["up", "-f", "kindmesh.yaml", "-o", "json"]).json();
+    bench.fleet_file("clusterPrefix: more\nclusters: 2\n");
+    let two = bench.kindmesh(["up", "-f", "kindmesh.yaml", "-o", "json"]).json();
+    assert_eq!(clusters(&one)[0]["pool"], clusters(&two)[0]["pool"]);
+    assert_eq!(clusters(&two)[0]["changed"], false, "{two:#}");
+    assert_eq!(clusters(&two)[1]["changed"], true, "{two:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_up_that_was_killed_is_finished_by_the_next() {
+    let bench = Bench::new("killed").await;
+    bench.fleet_file("clusterPrefix: killed\nclusters: 1\n");
+    let mut child = bench.command(["up", "-f", "kindmesh.yaml"]).spawn().expect("start kindmesh");
+    // In the middle of kubeadm: its first certificate is there, its mark is not.
+    eventually("kubeadm at work", Duration::from_secs(90), || async {
+        if bench.containers().await.is_empty() {
+            return Err("no node yet".to_owned());
+        }
+        match bench.engine.inspect_container("killed1-control-plane").await {
+            Ok(node) if node.pid > 0 => {}
+            other => return Err(format!("{other:?}")),
+        }
+        match bench.in_node("killed1-control-plane", "ls /etc/kubernetes/pki/ca.crt").await {
+            (0, _) => Ok(()),
+            (_, seen) => Err(seen),
+        }
+    })
+    .await;
+    child.kill().expect("kill kindmesh");
+    child.wait().expect("reap it");
+    let up = bench.kindmesh(["up", "-f", "kindmesh.yaml", "-o", "json"]).json();
+    assert_eq!(up["changed"], true);
+    let nodes = bench.kubectl("killed1", "get nodes --no-headers").await;
+    assert!(nodes.contains(" Ready "), "{nodes}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_node_comes_back_with_up() {
+    let bench = Bench::new("halt").await;
+    bench.fleet_file("clusterPrefix: halt\nclusters: 1\n");
+    bench.kindmesh(["up", "-f", "kindmesh.yaml"]).ok();
+    bench.engine.stop_container("halt1-control-plane", 10).await.expect("stop the node");
+    let up = bench.kindmesh(["up", "-f", "kindmesh.yaml", "-o", "json"]).json();
+    assert_eq!(up["changed"], true);
+    let pods = bench.kubectl("halt1", "get pods -A --no-headers").await;
+    assert!(pods.lines().all(|line| line.split_whitespace().nth(3) == Some("Running")), "{pods}");
+}
+
+fn clusters(report: &Value) -> &Vec<Value> {
+    report["clusters"].as_array().expect("clusters")
+}
+
+fn range(pool: &Value) -> (u32, u32) {
+    let (first, last) = pool.as_str().and_then(|pool| pool.split_once('-')).expect("a range");
+    let number = |text: &str| u32::from(text.parse::<std::net::Ipv4Addr>().expect("an address"));
+    (number(first), number(last))
+}
+
+/// Names of all containers and IDs of all networks labelled by us, on the whole engine.
+async fn everything(bench: &Bench) -> BTreeSet<String> {
+    let containers = bench.engine.list_containers(&[]).await.expect("list containers");
+    containers.into_iter().map(|container| container.name).collect()
+}
+
+async fn started_at(bench: &Bench) -> Vec<i64> {
+    let mut pids = Vec::new();
+    for name in bench.containers().await {
+        pids.push(bench.engine.inspect_container(&name).await.expect("inspect").pid);
+    }
+    pids
+}

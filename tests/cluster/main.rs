@@ -1,0 +1,12 @@
+//! Whole fleets on a real engine: the binary and the library as users have them.
+//!
+//! Needs an engine (found as the command finds it) with the node image; the program
+//! `scripts/test cluster` prepares both. Tests take turns: each wants the whole machine.
+
+mod interop;
+mod lifecycle;
+mod network;
+mod nodes;
+mod refusals;
+mod support;
+mod workloads;

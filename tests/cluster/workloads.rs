@@ -1,0 +1,50 @@
+//! What people do with a cluster: a deployment, a service by name, a volume, logs, exec.
+
+use crate::support::Bench;
+
+/// Runs from the small image that every node carries for volume work: it has a shell.
+const MANIFEST: &str = "
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 16Mi}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: web
+        image: docker.io/kindmesh/echo:v1
+        imagePullPolicy: IfNotPresent
+        env: [{name: CLUSTER, value: mine}]
+        ports: [{containerPort: 8080}]
+        volumeMounts: [{name: data, mountPath: /data}]
+      volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080, protocol: TCP}]}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deployment_service_dns_volume_logs_and_exec() {
+    let bench = Bench::new("work").await;
+    bench.fleet_file("clusterPrefix: work\nclusters: 1\n");
+    bench.kindmesh(["up", "-f", "kindmesh.yaml"]).ok();
+    bench.apply("work1", MANIFEST).await;
+    bench.kubectl("work1", "wait --for=condition=Available deployment/web --timeout=90s").await;
+    let bound = bench.kubectl("work1", "get pvc data -o jsonpath={.status.phase}").await;
+    assert_eq!(bound, "Bound");
+    // By name, from a pod: CoreDNS, the service's address and kube-proxy's rules.
+    let page = bench.kubectl("work1", "exec deploy/web -- /echo get http://web.default.svc.cluster.local/").await;
+    assert!(page.contains("\"cluster\":\"mine\""), "{page}");
+    let logs = bench.kubectl("work1", "logs deploy/web").await;
+    assert!(!logs.trim().is_empty(), "a log line per request, or at the start");
+}
