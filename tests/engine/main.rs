@@ -1,0 +1,11 @@
+//! Every verb of the adapter against a real engine: the one at `DOCKER_HOST`, or at the default
+//! socket. Without an engine these tests fail; nothing is skipped in silence.
+//!
+//! Everything made here bears a label of its own test and is removed afterwards, also when the test
+//! fails.
+
+mod archive;
+mod containers;
+mod exec;
+mod networks;
+mod scope;
