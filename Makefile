@@ -60,4 +60,5 @@ lint: ## Check format, lints, documentation, banned dependencies, scripts and Go
 
 .PHONY: clean-fleets
 clean-fleets: ## Remove every fleet and cluster that kindmesh made on this engine
-	@scripts/clean-fleets
+	@cargo build --release --locked
+	@"$${CARGO_TARGET_DIR:-target}/release/kindmesh" down --all
