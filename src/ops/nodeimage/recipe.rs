@@ -1,0 +1,292 @@
+//! The recipe: what a node image is made of, as `node-images/recipe.json` says it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::files::Files;
+use super::{BuildError, Result};
+
+/// Version of the recipe's format that this code reads.
+const SCHEMA: u32 = 1;
+
+/// A whole recipe. Strings hold `{variable}` in places; see [`Variables`](super::variables::Variables).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Recipe {
+    pub schema: u32,
+    /// Name that the image gets by default.
+    pub reference: String,
+    /// Debian suite.
+    pub suite: String,
+    /// Debian roots by name.
+    pub roots: BTreeMap<String, Root>,
+    pub kubernetes: Kubernetes,
+    /// Variables of every version.
+    pub variables: BTreeMap<String, String>,
+    pub go: GoSettings,
+    /// Go builds; the order is that of compiling.
+    pub builds: Vec<GoBuild>,
+    /// Container images of the node's store.
+    pub images: Vec<ComponentImage>,
+    pub image_defaults: ImageDefaults,
+    pub node: Node,
+}
+
+/// A Debian root.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Root {
+    /// Which packages are there without being named: mmdebstrap's `--variant`.
+    pub variant: String,
+    pub packages: Vec<String>,
+    /// Paths left out; `/*` at the end means everything below, not the folder itself.
+    #[serde(default)]
+    pub remove: Vec<String>,
+}
+
+/// Kubernetes versions, and the names kubeadm gives to what comes with each.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Kubernetes {
+    /// Version built when none is named, without `v`.
+    pub default: String,
+    /// Variables of a version, by version without `v`.
+    pub versions: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// What holds for every Go build.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GoSettings {
+    pub env: BTreeMap<String, String>,
+    pub flags: Vec<String>,
+}
+
+/// Programs compiled together, in one module.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GoBuild {
+    pub name: String,
+    /// Folder of the module, in the recipe's folder.
+    pub dir: String,
+    pub ldflags: String,
+    pub binaries: Vec<Binary>,
+}
+
+/// A program.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Binary {
+    /// Its main package.
+    pub package: String,
+    /// Its file name, unlike that of every other program of the recipe.
+    pub name: String,
+}
+
+/// A container image in the node's store.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ComponentImage {
+    pub reference: String,
+    /// A Debian root, or `scratch`.
+    pub root: String,
+    pub files: Vec<BinaryFile>,
+    pub entrypoint: Vec<String>,
+    #[serde(default)]
+    pub user: String,
+}
+
+/// A program's place in an image.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BinaryFile {
+    pub binary: String,
+    pub to: String,
+}
+
+/// What holds for every container image.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImageDefaults {
+    pub env: Vec<String>,
+    pub working_dir: String,
+}
+
+/// The node itself.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Node {
+    /// Debian root it stands on.
+    pub root: String,
+    pub binaries: Vec<BinaryFile>,
+    pub files: Vec<NodeFile>,
+    pub directories: Vec<Directory>,
+    pub symlinks: Vec<Symlink>,
+    pub units: Units,
+    pub store: Store,
+    pub config: NodeConfig,
+}
+
+/// A file of the recipe's folder in the node.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NodeFile {
+    pub src: String,
+    pub to: String,
+    /// Octal, as text.
+    pub mode: String,
+    /// Whether variables in it are replaced.
+    #[serde(default)]
+    pub template: bool,
+}
+
+/// A folder in the node.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Directory {
+    pub path: String,
+    /// Octal, as text.
+    pub mode: String,
+}
+
+/// A symbolic link in the node.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Symlink {
+    pub path: String,
+    pub target: String,
+}
+
+/// What systemd starts, and what it never starts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Units {
+    pub enable: Vec<EnabledUnit>,
+    pub mask: Vec<String>,
+}
+
+/// A unit that a target wants.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EnabledUnit {
+    /// Path of the unit's file.
+    pub unit: String,
+    pub wanted_by: String,
+}
+
+/// containerd's store, filled at build time.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Store {
+    /// Where containerd keeps it while it is filled.
+    pub containerd_root: String,
+    /// Where it lies in the image.
+    pub path: String,
+    /// containerd's namespace.
+    pub namespace: String,
+    pub snapshotter: String,
+    /// Labels of every image in it.
+    pub labels: BTreeMap<String, String>,
+    /// Whether the packed layers are left out once they are unpacked.
+    pub drop_layer_blobs: bool,
+}
+
+/// How the node's container runs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NodeConfig {
+    pub env: Vec<String>,
+    pub entrypoint: Vec<String>,
+    pub stop_signal: String,
+    pub volumes: Vec<String>,
+    pub labels: BTreeMap<String, String>,
+}
+
+// === impl Recipe ===
+
+impl Recipe {
+    /// Reads `recipe.json` and checks that what it names is there.
+    pub fn read(files: &Files) -> Result<Self> {
+        let wrong = |message: String| BuildError::Recipe { place: files.place().to_owned(), message };
+        let text = files.get("recipe.json").ok_or_else(|| wrong("recipe.json is missing".into()))?;
+        let recipe: Self = serde_json::from_slice(text).map_err(|error| wrong(format!("recipe.json: {error}")))?;
+        recipe.check(files).map_err(wrong)?;
+        Ok(recipe)
+    }
+
+    /// The build that makes a program.
+    pub fn build_of(&self, binary: &str) -> Option<&GoBuild> {
+        self.builds.iter().find(|build| build.binaries.iter().any(|one| one.name == binary))
+    }
+
+    fn check(&self, files: &Files) -> Result<(), String> {
+        if self.schema != SCHEMA {
+            return Err(format!("schema {} is not the {SCHEMA} that this version reads", self.schema));
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for binary in self.builds.iter().flat_map(|build| &build.binaries) {
+            if !names.insert(&binary.name) {
+                return Err(format!("two builds make a program {}", binary.name));
+            }
+        }
+        let used = self.images.iter().flat_map(|image| &image.files).chain(&self.node.binaries);
+        if let Some(unknown) = used.map(|file| &file.binary).find(|name| !names.contains(name)) {
+            return Err(format!("no build makes the program {unknown}"));
+        }
+        let roots = self.images.iter().map(|image| &image.root).filter(|root| *root != "scratch").chain([&self.node.root]);
+        if let Some(unknown) = roots.into_iter().find(|root| !self.roots.contains_key(*root)) {
+            return Err(format!("there is no root {unknown}"));
+        }
+        if let Some(file) = self.node.files.iter().find(|file| files.get(&file.src).is_none()) {
+            return Err(format!("the file {} is missing", file.src));
+        }
+        let modes = self.node.files.iter().map(|file| &file.mode).chain(self.node.directories.iter().map(|one| &one.mode));
+        for mode in modes {
+            parse_mode(mode)?;
+        }
+        Ok(())
+    }
+}
+
+// === impl Root ===
+
+impl Root {
+    /// Whether a path (without a leading slash) is left out.
+    pub fn removes(&self, path: &str) -> bool {
+        self.remove.iter().any(|pattern| {
+            let pattern = pattern.trim_start_matches('/');
+            match pattern.strip_suffix("/*") {
+                Some(folder) => path.strip_prefix(folder).is_some_and(|rest| rest.len() > 1 && rest.starts_with('/')),
+                None => path == pattern || path.strip_prefix(pattern).is_some_and(|rest| rest.starts_with('/')),
+            }
+        })
+    }
+}
+
+/// Reads permission bits in octal.
+pub(super) fn parse_mode(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777).ok_or_else(|| format!("'{text}' is no file mode; expected something like 0755"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_leave_out_folders_contents_or_single_paths() {
+        let root = Root { variant: String::new(), packages: vec![], remove: vec!["/usr/share/doc/*".into(), "/etc/machine-id".into(), "/var/x".into()] };
+        for gone in ["usr/share/doc/a", "usr/share/doc/a/b", "etc/machine-id", "var/x", "var/x/y"] {
+            assert!(root.removes(gone), "{gone} stays");
+        }
+        for stays in ["usr/share/doc", "usr/share/docs", "etc/machine-id.d", "var/xy", "usr"] {
+            assert!(!root.removes(stays), "{stays} goes");
+        }
+    }
+
+    #[test]
+    fn modes_are_octal() {
+        assert_eq!(parse_mode("0755"), Ok(0o755));
+        assert!(parse_mode("rwx").is_err() && parse_mode("99").is_err() && parse_mode("77777").is_err());
+    }
+}
