@@ -6,6 +6,9 @@
 
 mod context;
 mod error;
+mod report;
+mod stub;
+pub use report::*;
 
 pub use crate::domain::proxy::ProxySettings;
 pub use context::{Kindmesh, KubeconfigTarget};

@@ -1,0 +1,116 @@
+//! The command line. Doc comments are the help texts.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::commands::{build, completion, down, get, network, status, topics, up};
+
+/// Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
+///
+/// Makes fleets of kind-compatible clusters on one network, gives each its own pool of LoadBalancer
+/// addresses, and writes their kubeconfig entries. Needs an engine that speaks Docker's API; calls no
+/// other program.
+#[derive(Debug, Parser)]
+#[command(name = "kindmesh", version, arg_required_else_help = true, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  kindmesh up                 two clusters, cluster1 and cluster2
+  kindmesh up -f fleet.yaml   the fleet a file describes
+  kindmesh status             what there is
+  kindmesh down               remove it
+
+See also: kindmesh help environment, kindmesh help exit-codes";
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Globals {
+    /// Address of the engine: unix://PATH, tcp://HOST:PORT, npipe://PIPE [default: DOCKER_HOST, the Docker context, the usual sockets]
+    #[arg(short = 'H', long, global = true, value_name = "URL", conflicts_with = "context")]
+    pub host: Option<String>,
+    /// Docker context that says where the engine is [default: DOCKER_CONTEXT, Docker's current context]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// Form of results; with json, events and errors are JSON lines on standard error
+    #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    pub output: OutputFormat,
+    /// Tell nothing but errors and results
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Tell more; twice for every detail
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Form of results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum OutputFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON document on standard output
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create a fleet, or complete it
+    Up(up::UpArgs),
+    /// Remove a fleet, with everything made for it
+    Down(down::DownArgs),
+    /// Show fleets: clusters, nodes, pools, addresses
+    Status(status::StatusArgs),
+    /// List clusters and nodes, print a kubeconfig
+    Get(get::GetArgs),
+    /// Work with networks
+    Network(network::NetworkArgs),
+    /// Build images
+    Build(build::BuildArgs),
+    /// Print the JSON schema of the fleet file
+    Schema,
+    /// Print the completion script of a shell
+    Completion(completion::CompletionArgs),
+    /// Print the version
+    Version,
+    /// List the environment variables that are read
+    #[command(hide = true, long_about = topics::environment())]
+    Environment,
+    /// List the exit codes
+    #[command(hide = true, long_about = topics::exit_codes())]
+    ExitCodes,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_flag_has_a_help_text() {
+        fn visit(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(!help.is_empty(), "{} {}", command.get_name(), argument.get_id());
+                assert!(!help.ends_with('.'), "help texts have no final period: {help}");
+            }
+            command.get_subcommands().for_each(visit);
+        }
+        visit(&Cli::command());
+    }
+}

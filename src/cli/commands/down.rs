@@ -1,0 +1,188 @@
+//! `kindmesh down`.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+
+use super::super::duration;
+use super::super::errors::CliError;
+use super::super::session::Session;
+use crate::domain::name::FleetName;
+use crate::ops::{DownReport, Kindmesh};
+
+const EXAMPLES: &str = "\
+Removes containers with their volumes, networks that the fleet made and nobody else uses, and
+kubeconfig entries. What kindmesh did not make is touched only when it is named by --cluster.
+
+Examples:
+  kindmesh down                     the fleet of kindmesh.yaml, or else the one that `up` makes without a file
+  kindmesh down --fleet trio        a fleet by its name
+  kindmesh down --cluster a         one cluster, made by kindmesh or by kind
+  kindmesh down --all               every fleet on the engine";
+
+/// Flags of `down`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct DownArgs {
+    /// Fleet file, - for standard input [default: kindmesh.yaml in the current folder, if there is one]
+    #[arg(short, long, value_name = "FILE", group = "what")]
+    file: Option<PathBuf>,
+    /// Name of the fleet [default: kindmesh]
+    #[arg(long, value_name = "NAME", group = "what")]
+    fleet: Option<FleetName>,
+    /// One cluster, whoever made it; may be given several times
+    #[arg(long, value_name = "NAME", group = "what")]
+    cluster: Vec<String>,
+    /// Every fleet on the engine
+    #[arg(long, group = "what")]
+    all: bool,
+    /// Kubeconfig file to take entries out of [default: as kubectl: KUBECONFIG, ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+}
+
+/// Several removals: all are tried, the first failure is reported with the others below it.
+#[derive(Default)]
+struct Outcome {
+    report: DownReport,
+    error: Option<CliError>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When something could not be removed; everything else is removed all the same.
+pub async fn run(session: &Session, args: &DownArgs) -> Result<(), CliError> {
+    let begun = Instant::now();
+    let fleet = match args.all || !args.cluster.is_empty() {
+        true => None,
+        false => Some(args.fleet_name(session)?),
+    };
+    let kindmesh = session.kindmesh(args.kubeconfig.as_deref()).await?;
+    let report = match fleet {
+        Some(fleet) => kindmesh.down(&fleet).await?,
+        None if args.all => kindmesh.down_all().await?,
+        None => named_clusters(&kindmesh, &args.cluster).await?,
+    };
+    session.printer().result(&report, String::new)?;
+    session.printer().say(&closing(&report, &duration::short(begun.elapsed())));
+    Ok(())
+}
+
+async fn named_clusters(kindmesh: &Kindmesh, names: &[String]) -> Result<DownReport, CliError> {
+    let mut outcome = Outcome::default();
+    for name in names {
+        outcome.add(kindmesh.delete_cluster(name).await);
+    }
+    outcome.into_result()
+}
+
+fn closing(report: &DownReport, took: &str) -> String {
+    let counted = |count: usize, noun: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {noun}")),
+        _ => Some(format!("{count} {noun}s")),
+    };
+    let named = |names: &[String], noun: &str| match names {
+        [] => None,
+        [name] => Some(format!("{noun} {name}")),
+        _ => Some(format!("{noun}s {}", names.join(", "))),
+    };
+    let removed: Vec<String> = [
+        named(&report.clusters, "cluster"),
+        counted(report.containers.len(), "container"),
+        counted(report.volumes, "volume"),
+        named(&report.networks, "network"),
+        named(&report.kubeconfigs, "kubeconfig entries in file"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let kept = named(&report.networks_kept, "network").map(|kept| format!("; kept {kept}, still in use")).unwrap_or_default();
+    match removed.is_empty() {
+        true => format!("nothing to remove ({took}){kept}"),
+        false => format!("removed in {took}: {}{kept}", removed.join("; ")),
+    }
+}
+
+// === impl DownArgs ===
+
+impl DownArgs {
+    fn fleet_name(&self, session: &Session) -> Result<FleetName, CliError> {
+        if let Some(name) = &self.fleet {
+            return Ok(name.clone());
+        }
+        match session.fleet_file(self.file.as_deref(), true)? {
+            Some(fleet) => Ok(fleet.name),
+            None => Ok(session.plain_fleet(None, None)?.name),
+        }
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    fn add(&mut self, removed: crate::ops::Result<DownReport>) {
+        match removed {
+            Ok(report) => {
+                self.report.clusters.extend(report.clusters);
+                self.report.containers.extend(report.containers);
+                self.report.volumes += report.volumes;
+                self.report.networks.extend(report.networks);
+                self.report.networks_kept.extend(report.networks_kept);
+                for path in report.kubeconfigs {
+                    if !self.report.kubeconfigs.contains(&path) {
+                        self.report.kubeconfigs.push(path);
+                    }
+                }
+            }
+            Err(error) => match &mut self.error {
+                None => self.error = Some(error.into()),
+                Some(first) => first.causes.push(format!("also: {}", error.one_line())),
+            },
+        }
+    }
+
+    fn into_result(self) -> Result<DownReport, CliError> {
+        match self.error {
+            None => Ok(self.report),
+            Some(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops;
+
+    #[test]
+    fn the_closing_line_counts_and_names() {
+        let report = DownReport {
+            clusters: vec!["a".into(), "b".into()],
+            containers: vec!["a-control-plane".into(), "b-control-plane".into()],
+            volumes: 1,
+            networks: vec!["mine".into()],
+            networks_kept: Vec::new(),
+            kubeconfigs: vec!["/h/.kube/config".into()],
+        };
+        assert_eq!(
+            closing(&report, "1.2s"),
+            "removed in 1.2s: clusters a, b; 2 containers; 1 volume; network mine; kubeconfig entries in file /h/.kube/config"
+        );
+        let kept = DownReport { networks_kept: vec!["kind".into()], ..DownReport::default() };
+        assert_eq!(closing(&kept, "0.1s"), "nothing to remove (0.1s); kept network kind, still in use");
+    }
+
+    #[test]
+    fn every_removal_is_tried_and_every_failure_told() {
+        let mut outcome = Outcome::default();
+        outcome.add(Err(ops::Error::new(ops::ErrorKind::Timeout, "remove a")));
+        outcome.add(Ok(DownReport { volumes: 2, ..DownReport::default() }));
+        outcome.add(Err(ops::Error::new(ops::ErrorKind::Engine, "remove c")));
+        assert_eq!(outcome.report.volumes, 2);
+        let error = outcome.into_result().unwrap_err();
+        assert_eq!((error.message.as_str(), error.causes), ("remove a", vec!["also: remove c".to_owned()]));
+    }
+}

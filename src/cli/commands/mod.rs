@@ -1,0 +1,12 @@
+//! One file per command: its flags, what it calls, what it prints.
+
+pub mod build;
+pub mod completion;
+pub mod down;
+pub mod get;
+pub mod network;
+pub mod schema;
+pub mod status;
+pub mod topics;
+pub mod up;
+pub mod version;

@@ -1,0 +1,167 @@
+//! `kindmesh status`.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::super::errors::CliError;
+use super::super::session::Session;
+use super::super::table::Table;
+use crate::domain::name::FleetName;
+use crate::ops::{ClusterStatus, FleetStatus};
+
+const EXAMPLES: &str = "\
+Examples:
+  kindmesh status
+  kindmesh status --fleet trio
+  kindmesh status -o json | jq -r '.fleets[].clusters[].services[].address'";
+
+/// Flags of `status`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct StatusArgs {
+    /// Only this fleet [default: all]
+    #[arg(long, value_name = "NAME")]
+    fleet: Option<FleetName>,
+}
+
+#[derive(Serialize)]
+struct Document {
+    fleets: Vec<FleetStatus>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the engine cannot be asked. An API server that does not answer is a part of the result.
+pub async fn run(session: &Session, args: &StatusArgs) -> Result<(), CliError> {
+    let kindmesh = session.kindmesh(None).await?;
+    let document = Document { fleets: kindmesh.status(args.fleet.as_ref()).await? };
+    session.printer().result(&document, || text(&document.fleets))?;
+    if document.fleets.is_empty() {
+        session.printer().say("no fleets; make one with `kindmesh up`");
+    }
+    Ok(())
+}
+
+/// Three tables: clusters, nodes, services; then what is wrong.
+fn text(fleets: &[FleetStatus]) -> String {
+    let mut clusters = Table::new(["FLEET", "CLUSTER", "NETWORK", "KUBERNETES", "API SERVER", "POOL"]);
+    let mut nodes = Table::new(["CLUSTER", "NODE", "ROLE", "STATE", "READY", "ADDRESS"]);
+    let mut services = Table::new(["CLUSTER", "SERVICE", "ADDRESS", "PORTS"]);
+    let mut problems = String::new();
+    for fleet in fleets {
+        for cluster in &fleet.clusters {
+            clusters.row([
+                fleet.name.clone(),
+                cluster.name.clone(),
+                fleet.networks.join(","),
+                cluster.kubernetes_version.clone().unwrap_or_default(),
+                cluster.api_server.clone().unwrap_or_default(),
+                cluster.pool.map(|pool| pool.to_string()).unwrap_or_default(),
+            ]);
+            node_rows(cluster, &mut nodes);
+            service_rows(cluster, &mut services);
+            if let Some(error) = &cluster.error {
+                problems.push_str(&format!("\n{}: {error}\n", cluster.name));
+            }
+        }
+    }
+    if clusters.is_empty() {
+        return String::new();
+    }
+    let services = if services.is_empty() { String::new() } else { format!("\n{services}") };
+    format!("{clusters}\n{nodes}{services}{problems}")
+}
+
+fn node_rows(cluster: &ClusterStatus, table: &mut Table<6>) {
+    for node in &cluster.nodes {
+        table.row([
+            cluster.name.clone(),
+            node.name.clone(),
+            node.role.clone(),
+            node.state.clone(),
+            match node.ready {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => "unknown",
+            }
+            .to_owned(),
+            node.address.map(|address| address.to_string()).unwrap_or_default(),
+        ]);
+    }
+}
+
+fn service_rows(cluster: &ClusterStatus, table: &mut Table<4>) {
+    for service in &cluster.services {
+        table.row([
+            cluster.name.clone(),
+            format!("{}/{}", service.namespace, service.name),
+            service.address.map_or_else(|| "pending".to_owned(), |address| address.to_string()),
+            service.ports.join(","),
+        ]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{NodeEntry, ServiceStatus};
+
+    fn cluster(name: &str) -> ClusterStatus {
+        let node = NodeEntry {
+            name: format!("{name}-control-plane"),
+            cluster: name.into(),
+            role: "control-plane".into(),
+            state: "running".into(),
+            address: Some([172, 18, 0, 2].into()),
+            image: "i".into(),
+            ready: Some(true),
+        };
+        let service = ServiceStatus {
+            namespace: "default".into(),
+            name: "echo".into(),
+            address: Some([172, 18, 255, 230].into()),
+            ports: vec!["80/TCP".into()],
+        };
+        ClusterStatus {
+            name: name.into(),
+            pool: Some("172.18.255.230-172.18.255.254".parse().unwrap()),
+            api_server: Some("https://127.0.0.1:40001".into()),
+            kubernetes_version: Some("v1.34.4".into()),
+            error: None,
+            nodes: vec![node],
+            services: vec![service],
+        }
+    }
+
+    #[test]
+    fn a_fleet_with_a_broken_cluster() {
+        let mut broken = cluster("b");
+        broken.error = Some("the API server does not answer: connection refused".into());
+        broken.kubernetes_version = None;
+        broken.services.clear();
+        broken.nodes[0].state = "exited".into();
+        broken.nodes[0].ready = None;
+        broken.nodes[0].address = None;
+        let fleet = FleetStatus { name: "duo".into(), networks: vec!["kind".into()], clusters: vec![cluster("a"), broken] };
+        insta::assert_snapshot!(text(&[fleet]), @r"
+        FLEET  CLUSTER  NETWORK  KUBERNETES  API SERVER               POOL
+        duo    a        kind     v1.34.4     https://127.0.0.1:40001  172.18.255.230-172.18.255.254
+        duo    b        kind     -           https://127.0.0.1:40001  172.18.255.230-172.18.255.254
+
+        CLUSTER  NODE             ROLE           STATE    READY    ADDRESS
+        a        a-control-plane  control-plane  running  yes      172.18.0.2
+        b        b-control-plane  control-plane  exited   unknown  -
+
+        CLUSTER  SERVICE       ADDRESS         PORTS
+        a        default/echo  172.18.255.230  80/TCP
+
+        b: the API server does not answer: connection refused
+        ");
+    }
+
+    #[test]
+    fn nothing_is_nothing() {
+        assert_eq!(text(&[]), "");
+    }
+}

@@ -1,0 +1,136 @@
+//! `kindmesh up`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::super::duration;
+use super::super::errors::CliError;
+use super::super::session::Session;
+use super::super::table::Table;
+use crate::domain::fleet::{Fleet, Privileges};
+use crate::domain::name::FleetName;
+use crate::domain::version::KubernetesVersion;
+use crate::ops::UpReport;
+
+const EXAMPLES: &str = "\
+Without a file the fleet has two clusters, cluster1 and cluster2, on the network that kind uses.
+Running it again completes what is missing and changes nothing else.
+
+Examples:
+  kindmesh up                                  two clusters, each with LoadBalancer addresses
+  kindmesh up --sample                         and a small web service on one of them in each cluster
+  kindmesh up --clusters 3 --fleet trio        three clusters under a name of their own
+  kindmesh up -f fleet.yaml                    what a file says
+  kindmesh up --kubernetes-version v1.33.1     another Kubernetes
+  kindmesh up -o json 2>events.jsonl           for programs";
+
+/// Flags of `up`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct UpArgs {
+    /// Fleet file, - for standard input [default: kindmesh.yaml in the current folder, if there is one]
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["fleet", "clusters"])]
+    file: Option<PathBuf>,
+    /// Name of the fleet, without a file [default: kindmesh]
+    #[arg(long, value_name = "NAME")]
+    fleet: Option<FleetName>,
+    /// Number of clusters, without a file [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=99))]
+    clusters: Option<u32>,
+    /// Node image of every cluster
+    #[arg(long, value_name = "REFERENCE")]
+    image: Option<String>,
+    /// Kubernetes version of every cluster
+    #[arg(long, value_name = "VERSION")]
+    kubernetes_version: Option<KubernetesVersion>,
+    /// How much a node container may do [default: auto]
+    #[arg(long, value_name = "PROFILE", value_enum)]
+    privileges: Option<Profile>,
+    /// Install the sample, a web service with a LoadBalancer address, into every cluster
+    #[arg(long)]
+    sample: bool,
+    /// Kubeconfig file to write entries to [default: as kubectl: KUBECONFIG, ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+}
+
+/// How much a node container may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Profile {
+    /// Privileged where the engine can, reduced where it cannot
+    Auto,
+    /// Privileged, as kind runs its nodes
+    Privileged,
+    /// Every capability the host has, nothing else
+    Reduced,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Whatever stops the fleet from becoming ready; what exists by then stays.
+pub async fn run(session: &Session, args: &UpArgs) -> Result<(), CliError> {
+    let fleet = args.fleet(session)?;
+    let kindmesh = session.kindmesh(args.kubeconfig.as_deref()).await?;
+    let report = kindmesh.up(&fleet).await?;
+    let closing = match report.changed {
+        true => session.summary().closing(&format!("fleet {} is ready", report.fleet), report.took),
+        false => format!("fleet {} was complete, nothing to do ({})", report.fleet, duration::short(report.took)),
+    };
+    session.printer().result(&report, || text(&report))?;
+    session.printer().say(&closing);
+    Ok(())
+}
+
+fn text(report: &UpReport) -> String {
+    let mut table = Table::new(["CLUSTER", "CONTEXT", "KUBERNETES", "NODES", "API SERVER", "POOL", "SAMPLE"]);
+    for cluster in &report.clusters {
+        table.row([
+            cluster.name.clone(),
+            cluster.context.clone(),
+            cluster.kubernetes_version.clone(),
+            cluster.nodes.len().to_string(),
+            cluster.api_server.clone(),
+            cluster.pool.to_string(),
+            cluster.sample_address.map(|address| format!("http://{address}/")).unwrap_or_default(),
+        ]);
+    }
+    table.to_string()
+}
+
+// === impl UpArgs ===
+
+impl UpArgs {
+    /// The fleet that file and flags describe; flags are stronger.
+    fn fleet(&self, session: &Session) -> Result<Fleet, CliError> {
+        let unnamed = self.fleet.is_none() && self.clusters.is_none();
+        let mut fleet = match session.fleet_file(self.file.as_deref(), unnamed)? {
+            Some(fleet) => fleet,
+            None => session.plain_fleet(self.fleet.clone(), self.clusters)?,
+        };
+        for cluster in &mut fleet.clusters {
+            if let Some(image) = &self.image {
+                cluster.image = Some(image.clone());
+            }
+            if let Some(version) = &self.kubernetes_version {
+                cluster.kubernetes_version = Some(version.clone());
+            }
+        }
+        if let Some(profile) = self.privileges {
+            fleet.privileges = profile.into();
+        }
+        fleet.addons.sample |= self.sample;
+        Ok(fleet)
+    }
+}
+
+impl From<Profile> for Privileges {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Auto => Privileges::Auto,
+            Profile::Privileged => Privileges::Privileged,
+            Profile::Reduced => Privileges::Reduced,
+        }
+    }
+}

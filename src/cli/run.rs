@@ -1,0 +1,132 @@
+//! From arguments to an exit code.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use super::args::{Cli, Command, Globals, OutputFormat};
+use super::commands::{build, completion, down, get, network, schema, status, topics, up, version};
+use super::env::Env;
+use super::errors::CliError;
+use super::exit::Exit;
+use super::logging;
+use super::output::{Printer, Terminals};
+use super::session::Session;
+use super::signals;
+
+/// Threads for tasks: enough to wait on many things at once, little for a small machine.
+const WORKERS: usize = 2;
+
+/// Runs the program with these arguments (the first is its own name) and this environment.
+pub fn run(args: impl IntoIterator<Item = OsString>, env: Env, terminals: Terminals) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error, &args, &env, terminals).into(),
+    };
+    let printer = Printer::new(&cli.globals, &env, terminals);
+    let result = logging::install(&printer, cli.globals.verbose, &env).and_then(|()| dispatch(cli, env, &printer));
+    match result {
+        Ok(()) => Exit::Success.into(),
+        Err(error) => {
+            printer.error(&error);
+            error.kind.into()
+        }
+    }
+}
+
+/// Runs what needs no engine right here, and the rest in a runtime.
+fn dispatch(cli: Cli, env: Env, printer: &Printer) -> Result<(), CliError> {
+    match cli.command {
+        Command::Network(args) => network::run(printer, &args),
+        Command::Schema => schema::run(printer),
+        Command::Completion(args) => completion::run(printer, &args),
+        Command::Version => version::run(printer),
+        Command::Environment => topics::run_environment(printer),
+        Command::ExitCodes => topics::run_exit_codes(printer),
+        command => with_engine(&command, &Session::new(cli.globals, env, printer.clone())),
+    }
+}
+
+fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(Exit::Failure, "start the runtime").because(&error))?;
+    let result = runtime.block_on(async {
+        let signals = signals::of_process()?;
+        let work = async {
+            match command {
+                Command::Up(args) => up::run(session, args).await,
+                Command::Down(args) => down::run(session, args).await,
+                Command::Status(args) => status::run(session, args).await,
+                Command::Get(args) => get::run(session, args).await,
+                Command::Build(args) => build::run(session, args).await,
+                // Handled before: they need no engine.
+                Command::Network(_)
+                | Command::Schema
+                | Command::Completion(_)
+                | Command::Version
+                | Command::Environment
+                | Command::ExitCodes => Ok(()),
+            }
+        };
+        signals::until_stopped(session.printer(), signals, session.cancel().clone(), work).await
+    });
+    // Work that was given up may still block a thread; the process does not wait for it.
+    runtime.shutdown_background();
+    result
+}
+
+/// Answers a command line that is no command: with the help asked for, or with what is wrong.
+fn refuse(error: &clap::Error, args: &[OsString], env: &Env, terminals: Terminals) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A reader that closed the pipe has seen enough.
+            let _ = error.print();
+            Exit::Success
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            Exit::Usage
+        }
+        _ if wants_json(args) => {
+            let globals = Globals { output: OutputFormat::Json, ..Globals::default() };
+            let text = error.render().to_string();
+            let mut parts = text.trim().splitn(2, "\n\n");
+            let message = parts.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            let mut wrapped = CliError::new(Exit::Usage, message);
+            wrapped.hints.extend(parts.next().map(|rest| rest.split("\n\n").map(|part| part.trim().to_owned())).into_iter().flatten());
+            Printer::new(&globals, env, terminals).error(&wrapped);
+            Exit::Usage
+        }
+        _ => {
+            let _ = error.print();
+            Exit::Usage
+        }
+    }
+}
+
+/// Whether JSON was asked for by a command line that could not be understood as a whole.
+fn wants_json(args: &[OsString]) -> bool {
+    let texts: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    texts.iter().any(|arg| ["-ojson", "-o=json", "--output=json"].contains(arg))
+        || texts.windows(2).any(|pair| ["-o", "--output"].contains(&pair[0]) && pair[1] == "json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_recognised_in_every_spelling() {
+        let wants = |line: &str| wants_json(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert!(wants("kindmesh up -o json --bad"));
+        assert!(wants("kindmesh -ojson up --bad"));
+        assert!(wants("kindmesh up --bad --output=json"));
+        assert!(!wants("kindmesh up -o text json"));
+    }
+}

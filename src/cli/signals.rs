@@ -1,0 +1,150 @@
+//! SIGINT and SIGTERM: the first asks, the second gives up.
+
+use std::future::Future;
+
+use futures_util::stream::{BoxStream, Stream, StreamExt as _};
+use tokio_util::sync::CancellationToken;
+
+use super::errors::CliError;
+use super::exit::Exit;
+use super::output::Printer;
+
+/// A request to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// A polite kill.
+    Terminate,
+}
+
+/// Runs `work` until it ends. The first signal cancels the token, so that the work can end cleanly,
+/// and tells the user so; the second drops the work where it stands.
+///
+/// # Errors
+/// The work's own; [`Exit::Cancelled`] after a second signal.
+pub async fn until_stopped<T>(
+    printer: &Printer,
+    signals: impl Stream<Item = Signal> + Send,
+    cancel: CancellationToken,
+    work: impl Future<Output = Result<T, CliError>>,
+) -> Result<T, CliError> {
+    let mut signals = Box::pin(signals.fuse());
+    let mut work = std::pin::pin!(work);
+    let mut asked = false;
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut work => return result,
+            Some(signal) = signals.next() => {
+                if asked {
+                    return Err(CliError::new(Exit::Cancelled, format!("stopped at once by {}", signal.name()))
+                        .hint("containers that were being made may be left: `kindmesh status` shows them, `kindmesh down` removes them"));
+                }
+                asked = true;
+                printer.say(&format!("{}: ending the running steps, a few seconds; a second one stops at once", signal.name()));
+                cancel.cancel();
+            }
+        }
+    }
+}
+
+/// The signals of this process.
+///
+/// # Errors
+/// When the system lets none be caught.
+pub fn of_process() -> Result<BoxStream<'static, Signal>, CliError> {
+    platform::signals().map_err(|error| CliError::new(Exit::Failure, "catch signals").because(&error))
+}
+
+#[cfg(unix)]
+mod platform {
+    use std::io;
+
+    use futures_util::stream::{self, BoxStream, StreamExt as _};
+    use tokio::signal::unix::{SignalKind, signal};
+
+    use super::Signal;
+
+    pub(super) fn signals() -> io::Result<BoxStream<'static, Signal>> {
+        let source = |kind, signal_: Signal| -> io::Result<_> {
+            let listener = signal(kind)?;
+            Ok(stream::unfold(listener, move |mut listener| async move { listener.recv().await.map(|()| (signal_, listener)) }))
+        };
+        let interrupts = source(SignalKind::interrupt(), Signal::Interrupt)?;
+        let terminations = source(SignalKind::terminate(), Signal::Terminate)?;
+        Ok(stream::select(interrupts, terminations).boxed())
+    }
+}
+
+#[cfg(not(unix))]
+mod platform {
+    use std::io;
+
+    use futures_util::stream::{self, BoxStream, StreamExt as _};
+
+    use super::Signal;
+
+    pub(super) fn signals() -> io::Result<BoxStream<'static, Signal>> {
+        Ok(stream::unfold((), |()| async { tokio::signal::ctrl_c().await.ok().map(|()| (Signal::Interrupt, ())) }).boxed())
+    }
+}
+
+// === impl Signal ===
+
+impl Signal {
+    /// As people know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Signal::Interrupt => "interrupt",
+            Signal::Terminate => "termination signal",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future;
+
+    use futures_util::stream;
+
+    use super::super::args::Globals;
+    use super::super::env::Env;
+    use super::super::output::Terminals;
+    use super::*;
+
+    fn printer() -> Printer {
+        let globals = Globals { quiet: true, ..Globals::default() };
+        Printer::new(&globals, &Env::default(), Terminals { stdout: false, stderr: false })
+    }
+
+    #[tokio::test]
+    async fn the_first_signal_lets_the_work_end_by_itself() {
+        let cancel = CancellationToken::new();
+        let token = cancel.clone();
+        let work = async move {
+            token.cancelled().await;
+            Ok("tidied up")
+        };
+        // Ends after one: a stream that is over must not be taken for a signal.
+        let result = until_stopped(&printer(), stream::iter([Signal::Interrupt]), cancel, work).await;
+        assert_eq!(result.unwrap(), "tidied up");
+    }
+
+    #[tokio::test]
+    async fn the_second_signal_drops_the_work() {
+        let cancel = CancellationToken::new();
+        let work = future::pending::<Result<(), CliError>>();
+        let signals = stream::iter([Signal::Interrupt, Signal::Terminate]);
+        let error = until_stopped(&printer(), signals, cancel.clone(), work).await.unwrap_err();
+        assert_eq!(error.kind, Exit::Cancelled);
+        assert!(error.message.contains("termination signal"), "{}", error.message);
+        assert!(cancel.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn work_without_signals_is_left_alone() {
+        let result = until_stopped(&printer(), stream::pending(), CancellationToken::new(), async { Ok(7) }).await;
+        assert_eq!(result.unwrap(), 7);
+    }
+}
