@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::name::ClusterName;
+use super::name::context_name;
 
 /// Lists of a kubeconfig, each entry with a name, and the key of what an entry holds.
 const LISTS: [(&str, &str); 3] = [("clusters", "cluster"), ("contexts", "context"), ("users", "user")];
@@ -107,24 +107,28 @@ impl Kubeconfig {
         serde_saphyr::to_string(&self.fields).unwrap_or_default()
     }
 
-    /// Puts a cluster's entries in place of those of the same name, or behind the others, and makes
-    /// its context the current one. Returns whether anything changed.
-    pub fn upsert(&mut self, entry: &ClusterEntry) -> bool {
+    /// Puts a cluster's entries in place of those of the same name, or behind the others. When that
+    /// changes anything and `current` is set, or when no context is current, its context becomes the
+    /// current one: an entry that was there just so does not take a user's choice away. Returns
+    /// whether anything changed.
+    pub fn upsert(&mut self, entry: &ClusterEntry, current: bool) -> bool {
         let before = self.clone();
         self.fields.entry("apiVersion").or_insert_with(|| json!("v1"));
         self.fields.entry("kind").or_insert_with(|| json!("Config"));
         for ((list, content), value) in LISTS.into_iter().zip(entry.values()) {
             self.put(list, json!({"name": entry.name, content: value}));
         }
-        self.fields.insert(CURRENT.to_owned(), json!(entry.name));
+        if self.current_context().is_none() || (current && *self != before) {
+            self.fields.insert(CURRENT.to_owned(), json!(entry.name));
+        }
         *self != before
     }
 
     /// Takes a cluster's entries out; nothing is current any more if its context was. Returns whether
     /// anything changed.
-    pub fn remove(&mut self, cluster: &ClusterName) -> bool {
+    pub fn remove(&mut self, cluster: &str) -> bool {
         let before = self.clone();
-        let name = cluster.context();
+        let name = context_name(cluster);
         for (list, _) in LISTS {
             if let Some(Value::Array(entries)) = self.fields.get_mut(list) {
                 entries.retain(|entry| !is_named(entry, &name));
@@ -137,8 +141,8 @@ impl Kubeconfig {
     }
 
     /// Whether any entry of a cluster is there.
-    pub fn has(&self, cluster: &ClusterName) -> bool {
-        let name = cluster.context();
+    pub fn has(&self, cluster: &str) -> bool {
+        let name = context_name(cluster);
         LISTS.iter().any(|(list, _)| self.entries(list).iter().any(|entry| is_named(entry, &name)))
     }
 
@@ -185,7 +189,7 @@ impl ClusterEntry {
     ///
     /// # Errors
     /// [`KubeconfigError`] when the text is no kubeconfig of exactly one cluster, user and context.
-    pub fn from_admin_conf(text: &str, cluster: &ClusterName) -> Result<Self, KubeconfigError> {
+    pub fn from_admin_conf(text: &str, cluster: &str) -> Result<Self, KubeconfigError> {
         let document = Kubeconfig::parse(text)?;
         let only = |list: &str, content: &str| match document.entries(list) {
             [entry] => entry.get(content).cloned().ok_or_else(|| shape(&format!("its {content} is empty"))),
@@ -193,7 +197,7 @@ impl ClusterEntry {
         };
         only("contexts", "context")?;
         let Value::Object(fields) = only("clusters", "cluster")? else { return Err(shape("its cluster is empty")) };
-        Ok(Self { name: cluster.context(), cluster: fields, user: only("users", "user")? })
+        Ok(Self { name: context_name(cluster), cluster: fields, user: only("users", "user")? })
     }
 
     /// The same with another address of the API server, such as [`server_url`] makes.
@@ -216,7 +220,7 @@ impl ClusterEntry {
     /// A kubeconfig with this entry alone.
     pub fn to_kubeconfig(&self) -> Kubeconfig {
         let mut document = Kubeconfig::default();
-        document.upsert(self);
+        document.upsert(self, true);
         document
     }
 

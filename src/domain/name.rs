@@ -82,7 +82,7 @@ impl ClusterName {
 
     /// Name of cluster, user and context in a kubeconfig (`kind-c`).
     pub fn context(&self) -> String {
-        format!("kind-{}", self.0)
+        context_name(&self.0)
     }
 }
 
@@ -115,6 +115,11 @@ impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// Name of cluster, user and context in a kubeconfig, for any name that kind allows.
+pub fn context_name(cluster: &str) -> String {
+    format!("kind-{cluster}")
 }
 
 fn check(name: &str) -> Result<(), NameError> {

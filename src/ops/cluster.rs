@@ -65,8 +65,9 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>) -> Result<Clus
         .await?;
 
     let server = api_server::connect(engine, plan.spec.name.as_str(), &control_plane).await?;
+    let is_first = plan.fleet.clusters.first().is_some_and(|first| first.name == plan.spec.name);
     let (wrote, joined, installed, sample) = tokio::try_join!(
-        kubeconfig_entry::write(km, plan.spec.name.as_str(), &control_plane, &scope),
+        kubeconfig_entry::write(km, plan.spec.name.as_str(), is_first, &control_plane, &scope),
         join_workers(km, plan, &scope, &control_plane, &made),
         install::base(engine, plan, &server, &control_plane, &scope),
         install::addons(plan, &server, &scope),

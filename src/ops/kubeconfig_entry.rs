@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::domain::kubeconfig;
+use crate::domain::kubeconfig::{Kubeconfig, KubeconfigError};
 use crate::engine::ContainerInfo;
 
 use super::api_server;
@@ -19,19 +19,21 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(super) fn check(km: &Kindmesh) -> Result<()> {
     let Some(target) = &km.kubeconfig else { return Ok(()) };
     let text = kubeconfig_file::read(&target.write)?;
-    kubeconfig::check(&text).map_err(|error| corrupt(&target.write, error))
+    Kubeconfig::parse(&text).map(drop).map_err(|error| corrupt(&target.write, error))
 }
 
-/// Writes or refreshes the entry and makes it the current context. Returns whether the file changed.
+/// Writes or refreshes the entry; a new one becomes the current context when `current` is set.
+/// Returns whether the file changed.
 ///
 /// Undo: [`remove`].
-pub(super) async fn write(km: &Kindmesh, cluster: &str, control_plane: &ContainerInfo, scope: &Scope) -> Result<bool> {
+pub(super) async fn write(km: &Kindmesh, cluster: &str, current: bool, control_plane: &ContainerInfo, scope: &Scope) -> Result<bool> {
     let Some(target) = &km.kubeconfig else { return Ok(false) };
     scope
         .step(STEP, DEADLINE, async {
-            let entry = api_server::external_kubeconfig(km.engine.as_ref(), cluster, control_plane).await?;
+            let entry = api_server::external_entry(km.engine.as_ref(), cluster, control_plane).await?;
             let changed = kubeconfig_file::edit(&target.write, |text| {
-                kubeconfig::upsert(text, &entry).map(Some).map_err(|error| corrupt(&target.write, error))
+                let mut document = Kubeconfig::parse(text).map_err(|error| corrupt(&target.write, error))?;
+                Ok(document.upsert(&entry, current).then(|| document.to_yaml()))
             })
             .await?;
             Ok(if changed { Outcome::changed(true) } else { Outcome::unchanged(false) })
@@ -49,11 +51,9 @@ pub(super) async fn remove(km: &Kindmesh, clusters: &[String]) -> Result<Vec<Str
             continue;
         }
         let edited = kubeconfig_file::edit(path, |text| {
-            let mut text = text.to_owned();
-            for cluster in clusters {
-                text = kubeconfig::remove(&text, cluster).map_err(|error| corrupt(path, error))?;
-            }
-            Ok(Some(text))
+            let mut document = Kubeconfig::parse(text).map_err(|error| corrupt(path, error))?;
+            let changed = clusters.iter().fold(false, |changed, cluster| document.remove(cluster) | changed);
+            Ok(changed.then(|| document.to_yaml()))
         })
         .await?;
         if edited {
@@ -63,7 +63,7 @@ pub(super) async fn remove(km: &Kindmesh, clusters: &[String]) -> Result<Vec<Str
     Ok(changed)
 }
 
-fn corrupt(path: &Path, error: kubeconfig::KubeconfigError) -> Error {
+fn corrupt(path: &Path, error: KubeconfigError) -> Error {
     Error::new(ErrorKind::Config, format!("{} is no kubeconfig; it is left untouched", path.display()))
         .because(error)
         .hint("repair the file, or use another one: `--kubeconfig FILE`")

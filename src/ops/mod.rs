@@ -4,12 +4,28 @@
 //! undo beside it. Labels on containers and networks are the only memory, so a step that was
 //! interrupted anywhere is finished by running it again.
 
+mod api_server;
+mod boot;
+mod bootstrap;
+mod cluster;
 mod context;
+mod down;
 mod error;
+mod image;
+mod install;
+mod inventory;
+mod kubeconfig_entry;
+mod kubeconfig_file;
+mod network;
+mod nodes;
+mod pools;
+mod preflight;
+mod privileges;
 mod report;
-mod stub;
-pub use report::*;
+mod status;
+mod up;
 
 pub use crate::domain::proxy::ProxySettings;
 pub use context::{Kindmesh, KubeconfigTarget};
 pub use error::{Error, ErrorKind, Result};
+pub use report::{ClusterEntry, ClusterReport, ClusterStatus, DownReport, FleetStatus, NodeEntry, ServiceStatus, UpReport};

@@ -95,11 +95,11 @@ impl Kindmesh {
         let engine = self.engine.as_ref();
         let inventory = Inventory::read(engine).await?;
         let control_plane = inventory.control_plane(cluster)?;
-        if internal {
-            api_server::internal_kubeconfig(engine, cluster, control_plane).await
-        } else {
-            api_server::external_kubeconfig(engine, cluster, control_plane).await
-        }
+        let entry = match internal {
+            true => api_server::internal_entry(engine, cluster, control_plane).await?,
+            false => api_server::external_entry(engine, cluster, control_plane).await?,
+        };
+        Ok(entry.to_kubeconfig().to_yaml())
     }
 
     /// A Kubernetes client for a cluster. It lives as long as the runtime it was made in.

@@ -18,12 +18,9 @@ users:
   user: {client-certificate-data: Q0VSVA==, client-key-data: S0VZ}
 "#;
 
-fn name(text: &str) -> ClusterName {
-    text.parse().unwrap()
-}
 
 fn entry(cluster: &str) -> ClusterEntry {
-    ClusterEntry::from_admin_conf(ADMIN, &name(cluster)).unwrap()
+    ClusterEntry::from_admin_conf(ADMIN, cluster).unwrap()
 }
 
 #[test]
@@ -74,8 +71,8 @@ users:
   user: {exec: {command: get-token, args: ["-n", no]}, password: 0777, username: yes, token: 1_000}
 "#;
     let mut config = Kubeconfig::parse(text).unwrap();
-    assert!(config.upsert(&entry("one")));
-    assert!(!config.upsert(&entry("one")), "a second time changes nothing");
+    assert!(config.upsert(&entry("one"), true));
+    assert!(!config.upsert(&entry("one"), true), "a second time changes nothing");
     assert_eq!(config.current_context(), Some("kind-one"));
     insta::assert_snapshot!(config.to_yaml(), @r#"
     apiVersion: v1
@@ -125,13 +122,13 @@ users:
 #[test]
 fn removal_takes_only_its_own() {
     let mut config = Kubeconfig::default();
-    config.upsert(&entry("one"));
-    config.upsert(&entry("two"));
-    assert!(config.has(&name("one")));
-    assert!(config.remove(&name("one")));
-    assert!(!config.remove(&name("one")) && !config.has(&name("one")));
+    config.upsert(&entry("one"), true);
+    config.upsert(&entry("two"), true);
+    assert!(config.has("one"));
+    assert!(config.remove("one"));
+    assert!(!config.remove("one") && !config.has("one"));
     assert_eq!((config.contexts(), config.current_context()), (vec!["kind-two"], Some("kind-two")));
-    assert!(config.remove(&name("two")));
+    assert!(config.remove("two"));
     assert_eq!((config.contexts(), config.current_context()), (vec![], None));
 }
 
@@ -165,9 +162,9 @@ fn errors_tell_the_place_and_no_secret() {
 #[test]
 fn an_admin_conf_has_one_of_each() {
     let two = ADMIN.replace("users:\n", "users:\n- {name: other, user: {}}\n");
-    let error = ClusterEntry::from_admin_conf(&two, &name("one")).unwrap_err();
+    let error = ClusterEntry::from_admin_conf(&two, "one").unwrap_err();
     assert_eq!(error.to_string(), "this is no kubeconfig: it has 2 users where one is expected");
-    assert!(ClusterEntry::from_admin_conf("", &name("one")).is_err());
+    assert!(ClusterEntry::from_admin_conf("", "one").is_err());
 }
 
 proptest! {
@@ -179,15 +176,15 @@ proptest! {
         let mut there = std::collections::BTreeSet::new();
         for (which, add) in steps {
             if add {
-                config.upsert(&entry(names[which]));
+                config.upsert(&entry(names[which]), true);
                 there.insert(which);
             } else {
-                prop_assert_eq!(config.remove(&name(names[which])), there.remove(&which));
+                prop_assert_eq!(config.remove(names[which]), there.remove(&which));
             }
             config = Kubeconfig::parse(&config.to_yaml()).unwrap();
         }
         for (index, cluster) in names.iter().enumerate() {
-            prop_assert_eq!(config.has(&name(cluster)), there.contains(&index));
+            prop_assert_eq!(config.has(cluster), there.contains(&index));
         }
         prop_assert!(config.to_yaml().contains("name: other"));
     }
