@@ -5,6 +5,7 @@ pub mod facts;
 pub mod fleet;
 pub mod image;
 pub mod labels;
+pub mod manifest;
 pub mod name;
 pub mod net;
 pub mod version;
