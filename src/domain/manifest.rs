@@ -1,206 +1,439 @@
-//! Manifests: texts of several objects, in the order an API server can take them.
+//! Kubernetes manifests: read them, order them by kind, split them where the server needs time.
+
+use std::fmt;
 
 use serde_json::Value;
 
-/// Kinds in the order they are applied: what others live in or refer to comes first. Kinds that are
-/// not named come after workloads: they are custom resources, or can wait like them.
-const ORDER: [&str; 32] = [
-    "Namespace",
-    "ResourceQuota",
-    "LimitRange",
-    "PriorityClass",
-    "RuntimeClass",
-    "StorageClass",
-    "CSIDriver",
-    "IngressClass",
-    "CustomResourceDefinition",
+/// One object of a manifest: an `apiVersion`, a `kind`, a `metadata.name` and whatever else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    value: Value,
+    id: ObjectId,
+}
+
+/// What an object is called, without its content.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectId {
+    /// Group and version (`apps/v1`, `v1`).
+    pub api_version: String,
+    /// Kind (`Deployment`).
+    pub kind: String,
+    /// Namespace, when the manifest names one.
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+}
+
+/// Objects that may be applied at once, and the definitions to be served before the next stage.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Stage {
+    /// The objects, ordered by kind and otherwise as the manifest has them.
+    pub objects: Vec<Object>,
+    /// Names of the custom resource definitions among them: none of their kinds may be used before
+    /// the server has established them.
+    pub barrier: Vec<String>,
+}
+
+/// Why a manifest was refused.
+///
+/// Never shows the text around the fault: manifests hold secrets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// Not YAML.
+    #[error("the manifest is no valid YAML at line {line}, column {column}: {message}")]
+    Yaml {
+        /// Line, from 1; 0 when unknown.
+        line: u64,
+        /// Column, from 1; 0 when unknown.
+        column: u64,
+        /// What is wrong.
+        message: String,
+    },
+    /// A document that is a list or a plain value.
+    #[error("document {document} of the manifest is {found}; expected an object with apiVersion, kind and metadata.name")]
+    NotAnObject {
+        /// Position, from 1.
+        document: usize,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A field every object needs.
+    #[error("document {document} of the manifest{what} has no {field}")]
+    Missing {
+        /// Position, from 1.
+        document: usize,
+        /// ` (Kind name)` as far as known.
+        what: String,
+        /// The field.
+        field: &'static str,
+    },
+}
+
+/// What has to be there before what. The order of the variants is the order of application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Tier {
+    /// Namespaces and definitions: everything else lives in them or is made of them.
+    Foundation,
+    /// Accounts, rights, configuration and services: what workloads refer to when they start.
+    Support,
+    /// Whatever makes pods.
+    Workload,
+    /// Hooks into the API server, whose backends are workloads.
+    Hook,
+    /// Objects of kinds the server learns from definitions.
+    Custom,
+}
+
+/// Groups a bare API server knows. Any other group is taken for one that definitions bring.
+const BUILT_IN_GROUPS: [&str; 19] = [
+    "",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "apps",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+];
+
+/// Kinds of built-in groups in their order; those not listed come after the last of [`Tier::Support`].
+const SUPPORT_ORDER: [&str; 10] = [
     "ServiceAccount",
     "ClusterRole",
     "ClusterRoleBinding",
     "Role",
     "RoleBinding",
-    "Secret",
     "ConfigMap",
-    "PersistentVolume",
+    "Secret",
+    "StorageClass",
     "PersistentVolumeClaim",
-    "NetworkPolicy",
-    "PodDisruptionBudget",
     "Service",
-    "EndpointSlice",
-    "DaemonSet",
-    "Deployment",
-    "StatefulSet",
-    "ReplicaSet",
-    "ReplicationController",
-    "Pod",
-    "Job",
-    "CronJob",
-    "HorizontalPodAutoscaler",
-    "Ingress",
 ];
-/// After everything that may run before them: a webhook whose backend is not up refuses all that
-/// it watches.
-const WEBHOOKS: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
-const CRD: &str = "CustomResourceDefinition";
 
-/// The objects of a manifest, parted at the barriers between them. Apply a part, wait for what its
-/// name says, go on.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Parts {
-    /// Namespaces and what stands beside them.
-    pub foundations: Vec<Value>,
-    /// Definitions of custom resources; each must be established before the server takes an object
-    /// of its kind, and known kinds must be read anew.
-    pub definitions: Vec<Value>,
-    /// Everything of the server's own kinds.
-    pub objects: Vec<Value>,
-    /// Webhook configurations; their backends must answer first.
-    pub webhooks: Vec<Value>,
-    /// Custom resources.
-    pub resources: Vec<Value>,
-}
-
-/// A manifest that cannot be read. Says where, never what is written there: it may hold secrets.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ManifestError {
-    /// No YAML.
-    #[error("line {line}, column {column}: this is no valid YAML")]
-    Syntax {
-        /// Line, counted from 1.
-        line: u64,
-        /// Column, counted from 1.
-        column: u64,
-    },
-    /// A document that is no object.
-    #[error("document {index} is no Kubernetes object: it has no {field}")]
-    Shape {
-        /// Which document, counted from 1, empty ones left out.
-        index: usize,
-        /// What is missing.
-        field: &'static str,
-    },
-}
-
-/// Reads every object of a manifest, in its order; a `List` is replaced by its items.
+/// Reads a manifest of any number of documents; empty ones are skipped and `List`s opened.
+///
+/// Numbers are read as Kubernetes reads them (`0777` is octal). Fields only a server may write
+/// (`metadata.managedFields`, a null `creationTimestamp`) are dropped.
 ///
 /// # Errors
-/// [`ManifestError`] when the text is no YAML, or a document has no `apiVersion`, `kind` or name.
-pub fn parse(text: &str) -> Result<Vec<Value>, ManifestError> {
-    let options = serde_saphyr::options! {
-        with_snippet: false,
-        // As Kubernetes' own reader has it: file modes are written 0644.
-        legacy_octal_numbers: true,
-    };
+/// [`ManifestError`] when the text is no YAML or a document is no Kubernetes object.
+pub fn parse(text: &str) -> Result<Vec<Object>, ManifestError> {
+    let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
     let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
-        let (line, column) = error.location().map_or((1, 1), |place| (place.line(), place.column()));
-        ManifestError::Syntax { line, column }
+        let (line, column) = error.location().map_or((0, 0), |at| (at.line() as u64, at.column() as u64));
+        ManifestError::Yaml { line, column, message: first_line(&error.without_snippet().to_string()) }
     })?;
     let mut objects = Vec::with_capacity(documents.len());
-    for (index, document) in documents.into_iter().filter(|document| !document.is_null()).enumerate() {
+    for (index, document) in documents.into_iter().enumerate() {
         collect(document, index + 1, &mut objects)?;
     }
     Ok(objects)
 }
 
-/// Sorts objects into the order they are applied in; those of one kind keep theirs.
-pub fn order(objects: &mut [Value]) {
-    objects.sort_by_key(rank);
-}
-
-/// Orders objects and parts them at the barriers.
-pub fn parts(mut objects: Vec<Value>) -> Parts {
-    order(&mut objects);
-    let mut parts = Parts::default();
+/// Splits objects into stages: each may be applied at once, one stage after the other.
+pub fn stages(objects: Vec<Object>) -> Vec<Stage> {
+    let mut objects = objects;
+    // Stable: what the order does not tell apart stays as the manifest has it.
+    objects.sort_by_key(|object| (object.tier(), object.rank()));
+    let mut stages: Vec<(Tier, Stage)> = Vec::new();
     for object in objects {
-        let kind = kind(&object);
-        let part = match (kind, ORDER.iter().position(|known| *known == kind)) {
-            (CRD, _) => &mut parts.definitions,
-            (kind, _) if WEBHOOKS.contains(&kind) => &mut parts.webhooks,
-            (_, Some(place)) if place < crd_rank() && is_builtin(&object) => &mut parts.foundations,
-            _ if is_builtin(&object) => &mut parts.objects,
-            _ => &mut parts.resources,
-        };
-        part.push(object);
-    }
-    parts
-}
-
-/// `Kind namespace/name`, for messages.
-pub fn describe(object: &Value) -> String {
-    let name = object["metadata"]["name"].as_str().unwrap_or("(unnamed)");
-    match object["metadata"]["namespace"].as_str() {
-        Some(namespace) => format!("{} {namespace}/{name}", kind(object)),
-        None => format!("{} {name}", kind(object)),
-    }
-}
-
-fn collect(document: Value, index: usize, objects: &mut Vec<Value>) -> Result<(), ManifestError> {
-    let text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
-    for field in ["apiVersion", "kind"] {
-        if !document.get(field).is_some_and(text) {
-            return Err(ManifestError::Shape { index, field });
+        let tier = object.tier();
+        if stages.last().is_none_or(|(last, _)| *last != tier) {
+            stages.push((tier, Stage::default()));
+        }
+        if let Some((_, stage)) = stages.last_mut() {
+            if object.is_definition() {
+                stage.barrier.push(object.id.name.clone());
+            }
+            stage.objects.push(object);
         }
     }
-    if kind(&document) == "List" && document["apiVersion"] == "v1" {
-        let Value::Object(mut fields) = document else { return Ok(()) };
-        let items = match fields.remove("items") {
-            Some(Value::Array(items)) => items,
-            _ => Vec::new(),
+    stages.into_iter().map(|(_, stage)| stage).collect()
+}
+
+// === impl Object ===
+
+impl Object {
+    /// From a value; `document` is its position in the manifest, from 1, for errors.
+    fn new(mut value: Value, document: usize) -> Result<Self, ManifestError> {
+        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+        let (api_version, kind) = (text("/apiVersion"), text("/kind"));
+        let (name, namespace) = (text("/metadata/name"), text("/metadata/namespace"));
+        let missing = |field| {
+            let parts: Vec<&str> = [&kind, &name].into_iter().flatten().map(String::as_str).collect();
+            let what = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(" ")) };
+            ManifestError::Missing { document, what, field }
         };
-        return items.into_iter().try_for_each(|item| collect(item, index, objects));
+        let id = ObjectId {
+            api_version: api_version.clone().ok_or_else(|| missing("apiVersion"))?,
+            kind: kind.clone().ok_or_else(|| missing("kind"))?,
+            name: name.clone().ok_or_else(|| missing("metadata.name"))?,
+            namespace,
+        };
+        if let Some(metadata) = value.pointer_mut("/metadata").and_then(Value::as_object_mut) {
+            metadata.remove("managedFields");
+            if metadata.get("creationTimestamp").is_some_and(Value::is_null) {
+                metadata.remove("creationTimestamp");
+            }
+        }
+        Ok(Self { value, id })
     }
-    let named = ["name", "generateName"].iter().any(|field| text(&document["metadata"][field]));
-    if !named {
-        return Err(ManifestError::Shape { index, field: "metadata.name" });
+
+    /// What it is called.
+    pub fn id(&self) -> &ObjectId {
+        &self.id
     }
-    objects.push(document);
+
+    /// Its content.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Whether it is a custom resource definition.
+    pub fn is_definition(&self) -> bool {
+        self.id.kind == "CustomResourceDefinition" && self.id.group() == "apiextensions.k8s.io"
+    }
+
+    /// Sets the image of a container of a workload; false when there is no such container.
+    pub fn set_image(&mut self, container: &str, image: &str) -> bool {
+        let Some(found) = self.container(container) else { return false };
+        found.insert("image".to_owned(), Value::from(image));
+        true
+    }
+
+    /// Sets a variable of a container of a workload; false when there is no such container.
+    pub fn set_env(&mut self, container: &str, name: &str, value: &str) -> bool {
+        let Some(found) = self.container(container) else { return false };
+        let entry = serde_json::json!({ "name": name, "value": value });
+        let list = found.entry("env").or_insert_with(|| Value::Array(Vec::new()));
+        let Some(list) = list.as_array_mut() else { return false };
+        match list.iter_mut().find(|variable| variable["name"] == name) {
+            Some(variable) => *variable = entry,
+            None => list.push(entry),
+        }
+        true
+    }
+
+    fn container(&mut self, name: &str) -> Option<&mut serde_json::Map<String, Value>> {
+        self.value
+            .pointer_mut("/spec/template/spec/containers")?
+            .as_array_mut()?
+            .iter_mut()
+            .find(|container| container["name"] == name)?
+            .as_object_mut()
+    }
+
+    fn tier(&self) -> Tier {
+        let group = self.id.group();
+        if !BUILT_IN_GROUPS.contains(&group) {
+            return Tier::Custom;
+        }
+        match (group, self.id.kind.as_str()) {
+            ("", "Namespace") | ("apiextensions.k8s.io", _) => Tier::Foundation,
+            ("", "Pod" | "ReplicationController") | ("apps" | "batch" | "autoscaling" | "policy", _) => Tier::Workload,
+            ("admissionregistration.k8s.io" | "apiregistration.k8s.io", _) => Tier::Hook,
+            _ => Tier::Support,
+        }
+    }
+
+    fn rank(&self) -> usize {
+        match self.tier() {
+            Tier::Foundation => usize::from(self.is_definition()),
+            Tier::Support => SUPPORT_ORDER.iter().position(|kind| *kind == self.id.kind).unwrap_or(SUPPORT_ORDER.len()),
+            Tier::Workload | Tier::Hook | Tier::Custom => 0,
+        }
+    }
+}
+
+impl TryFrom<Value> for Object {
+    type Error = ManifestError;
+    fn try_from(value: Value) -> Result<Self, ManifestError> {
+        match shape(&value) {
+            None => Self::new(value, 1),
+            Some(found) => Err(ManifestError::NotAnObject { document: 1, found }),
+        }
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id.fmt(f)
+    }
+}
+
+// === impl ObjectId ===
+
+impl ObjectId {
+    /// API group; empty for the core group.
+    pub fn group(&self) -> &str {
+        self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{} {namespace}/{}", self.kind, self.name),
+            None => write!(f, "{} {}", self.kind, self.name),
+        }
+    }
+}
+
+fn collect(document: Value, index: usize, objects: &mut Vec<Object>) -> Result<(), ManifestError> {
+    if let Some(found) = shape(&document) {
+        return Err(ManifestError::NotAnObject { document: index, found });
+    }
+    let is_list = document["kind"].as_str().is_some_and(|kind| kind.ends_with("List")) && document["items"].is_array();
+    if !is_list {
+        objects.push(Object::new(document, index)?);
+        return Ok(());
+    }
+    let Value::Object(mut list) = document else { return Ok(()) };
+    if let Some(Value::Array(items)) = list.remove("items") {
+        for item in items {
+            collect(item, index, objects)?;
+        }
+    }
     Ok(())
 }
 
-fn rank(object: &Value) -> usize {
-    let kind = kind(object);
-    match ORDER.iter().position(|known| *known == kind) {
-        Some(place) if is_builtin(object) => place,
-        _ if WEBHOOKS.contains(&kind) => ORDER.len() + 1,
-        _ if is_builtin(object) => ORDER.len(),
-        _ => ORDER.len() + 2,
+/// What a value is when it is no map.
+fn shape(value: &Value) -> Option<&'static str> {
+    match value {
+        Value::Object(_) => None,
+        Value::Array(_) => Some("a list"),
+        Value::Null => Some("empty"),
+        Value::String(_) => Some("a text"),
+        Value::Bool(_) | Value::Number(_) => Some("a plain value"),
     }
 }
 
-fn crd_rank() -> usize {
-    ORDER.iter().position(|kind| *kind == CRD).unwrap_or(0)
-}
-
-fn kind(object: &Value) -> &str {
-    object["kind"].as_str().unwrap_or_default()
-}
-
-/// Whether a kind is the server's own: its group has no dot, or ends with `.k8s.io` and is no
-/// add-on's. `gateway.networking.k8s.io` and the like are defined by CRDs.
-fn is_builtin(object: &Value) -> bool {
-    const OWN: [&str; 17] = [
-        "admissionregistration.k8s.io",
-        "apiextensions.k8s.io",
-        "apiregistration.k8s.io",
-        "authentication.k8s.io",
-        "authorization.k8s.io",
-        "certificates.k8s.io",
-        "coordination.k8s.io",
-        "discovery.k8s.io",
-        "events.k8s.io",
-        "flowcontrol.apiserver.k8s.io",
-        "internal.apiserver.k8s.io",
-        "networking.k8s.io",
-        "node.k8s.io",
-        "rbac.authorization.k8s.io",
-        "resource.k8s.io",
-        "scheduling.k8s.io",
-        "storage.k8s.io",
-    ];
-    let api_version = object["apiVersion"].as_str().unwrap_or_default();
-    let group = api_version.split_once('/').map_or("", |(group, _)| group);
-    !group.contains('.') || OWN.contains(&group)
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn names(stage: &Stage) -> Vec<String> {
+        stage.objects.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn documents_are_read_and_empty_ones_skipped() {
+        let text = "# only a comment\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: a, creationTimestamp: null, managedFields: []}\n---\n---\n\
+                    apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: b, namespace: a}, data: {mode: 0640}}\n";
+        let objects = parse(text).unwrap();
+        assert_eq!(objects.iter().map(ToString::to_string).collect::<Vec<_>>(), ["Namespace a", "ConfigMap a/b"]);
+        assert_eq!(objects[0].value(), &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}));
+        assert_eq!(objects[1].value()["data"]["mode"], json!(0o640), "octal, as Kubernetes' own parser reads it");
+    }
+
+    #[test]
+    fn faults_are_named_without_the_text_around_them() {
+        let error = parse("apiVersion: v1\nkind: Secret\ndata:\n  key: hunter2\n  other: [").unwrap_err();
+        assert!(matches!(error, ManifestError::Yaml { line, .. } if line >= 5), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+        let cases = [
+            ("- 1\n", "document 1 of the manifest is a list; expected an object with apiVersion, kind and metadata.name"),
+            ("kind: Pod\n", "document 1 of the manifest (Pod) has no apiVersion"),
+            ("apiVersion: v1\nmetadata: {name: x}\n", "document 1 of the manifest (x) has no kind"),
+            ("apiVersion: v1\nkind: Pod\nmetadata: {generateName: x}\n", "document 1 of the manifest (Pod) has no metadata.name"),
+        ];
+        for (text, message) in cases {
+            assert_eq!(parse(text).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn stages_follow_what_needs_what() {
+        let text = "
+{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: pool, namespace: n}}
+---
+{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: hook}}
+---
+{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: n}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: s, namespace: n}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: n}}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: r}}
+---
+{apiVersion: v1, kind: ServiceAccount, metadata: {name: a, namespace: n}}
+---
+{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: ipaddresspools.metallb.io}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: n}}
+";
+        let stages = stages(parse(text).unwrap());
+        assert_eq!(
+            stages.iter().map(names).collect::<Vec<_>>(),
+            [
+                vec!["Namespace n", "CustomResourceDefinition ipaddresspools.metallb.io"],
+                vec!["ServiceAccount n/a", "ClusterRole r", "ConfigMap n/c", "Service n/s"],
+                vec!["Deployment n/d"],
+                vec!["ValidatingWebhookConfiguration hook"],
+                vec!["IPAddressPool n/pool"],
+            ]
+        );
+        assert_eq!(stages[0].barrier, ["ipaddresspools.metallb.io"]);
+        assert!(stages[1..].iter().all(|stage| stage.barrier.is_empty()));
+    }
+
+    #[test]
+    fn images_and_variables_are_set_where_the_container_is() {
+        let mut object = Object::try_from(json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
+            "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "old", "env": [{"name": "A", "value": "1"}]}]}}}
+        }))
+        .unwrap();
+        assert!(object.set_image("c", "new"));
+        assert!(object.set_env("c", "A", "2"));
+        assert!(object.set_env("c", "B", "3"));
+        assert!(!object.set_image("absent", "new"));
+        assert_eq!(
+            object.value()["spec"]["template"]["spec"]["containers"][0],
+            json!({"name": "c", "image": "new", "env": [{"name": "A", "value": "2"}, {"name": "B", "value": "3"}]})
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn staging_loses_nothing_and_keeps_tiers_in_order(kinds in prop::collection::vec(0usize..8, 0..40)) {
+            let known = [
+                ("v1", "Namespace"), ("apiextensions.k8s.io/v1", "CustomResourceDefinition"), ("v1", "Secret"), ("v1", "Pod"),
+                ("apps/v1", "DaemonSet"), ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
+                ("example.org/v1", "Thing"), ("rbac.authorization.k8s.io/v1", "Role"),
+            ];
+            let objects: Vec<Object> = kinds.iter().enumerate().map(|(index, kind)| {
+                let (api_version, kind) = known[*kind];
+                Object::try_from(json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": format!("o{index}")}})).unwrap()
+            }).collect();
+            let mut before: Vec<String> = objects.iter().map(ToString::to_string).collect();
+            let stages = stages(objects);
+            let tiers: Vec<Tier> = stages.iter().flat_map(|stage| &stage.objects).map(Object::tier).collect();
+            prop_assert!(tiers.is_sorted());
+            prop_assert!(stages.iter().all(|stage| !stage.objects.is_empty()));
+            let mut after: Vec<String> = stages.iter().flat_map(names).collect();
+            before.sort();
+            after.sort();
+            prop_assert_eq!(before, after);
+        }
+    }
+}

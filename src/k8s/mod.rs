@@ -1,1 +1,21 @@
-//! Filled next.
+//! API servers: apply, wait, install. The only place that names the Kubernetes client.
+
+pub mod apply;
+pub mod client;
+pub mod deadline;
+pub mod error;
+pub mod metallb;
+pub mod nodes;
+pub mod probe;
+pub mod sample;
+pub mod wait;
+
+mod resource;
+mod retry;
+mod state;
+mod watch;
+
+pub use apply::{Applied, ApplyOptions, Change, apply};
+pub use client::ApiServer;
+pub use deadline::{Deadline, Observer};
+pub use error::{K8sError, RequestErrorKind, Result};

@@ -1,0 +1,218 @@
+//! Server-side apply of whole manifests: in order, some at once, again only what heals.
+
+use std::collections::BTreeSet;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, DynamicObject, Patch, PatchParams, ValidationDirective};
+
+use super::client::ApiServer;
+use super::deadline::{Deadline, Observer};
+use super::error::{K8sError, RequestErrorKind, Result};
+use super::resource::Resources;
+use super::retry::healing;
+use super::wait::crds_established;
+use crate::domain::manifest::{Object, Stage, stages};
+
+/// Name under which the server records the fields we set.
+pub const FIELD_MANAGER: &str = "kindmesh";
+
+/// How to apply.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ApplyOptions {
+    /// Take fields that another manager owns instead of failing.
+    pub force: bool,
+}
+
+/// What applying did, object by object, in the order of application.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Kind and name of each object, and what happened to it.
+    pub objects: Vec<(String, Change)>,
+}
+
+/// What applying did to one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It was not there.
+    Created,
+    /// It was there and differed.
+    Configured,
+    /// It was there just so.
+    Unchanged,
+}
+
+/// Applies objects in the order of their kinds, waiting for definitions before their kinds are
+/// used. Objects of one stage are applied at once, a few at a time.
+///
+/// Objects without a namespace go to the context's default one. Failures that heal (a server that
+/// restarts or is overloaded, a webhook without backend) are tried again until the deadline.
+///
+/// # Errors
+/// The first failure, with its object's name; objects applied before it stay.
+pub async fn apply(
+    server: &ApiServer,
+    objects: Vec<Object>,
+    options: ApplyOptions,
+    deadline: Deadline,
+    observer: Observer<'_>,
+) -> Result<Applied> {
+    let total = objects.len();
+    let mut applied = Applied::default();
+    // Group versions whose kinds come from definitions of this manifest: the server may need a
+    // moment to serve them even when the definitions are established.
+    let mut promised = BTreeSet::new();
+    let mut resources = Resources::default();
+    for stage in stages(objects) {
+        promised.extend(stage.objects.iter().filter(|object| object.is_definition()).flat_map(served_versions));
+        learn(server, &mut resources, &stage, &promised, deadline, observer).await?;
+        applied.objects.extend(apply_stage(server, &resources, &stage, &promised, options, deadline, observer).await?);
+        observer(&format!("{} of {total} objects applied", applied.objects.len()));
+        crds_established(server, &stage.barrier, deadline, observer).await?;
+    }
+    Ok(applied)
+}
+
+async fn apply_stage(
+    server: &ApiServer,
+    resources: &Resources,
+    stage: &Stage,
+    promised: &BTreeSet<String>,
+    options: ApplyOptions,
+    deadline: Deadline,
+    observer: Observer<'_>,
+) -> Result<Vec<(String, Change)>> {
+    let mut work = FuturesUnordered::new();
+    for (index, object) in stage.objects.iter().enumerate() {
+        let Some(api) = resources.api(server, object.id()) else { return Err(Resources::unknown(server, object.id()).await) };
+        work.push(async move {
+            let fresh = promised.contains(&object.id().api_version);
+            let change = apply_one(server, &api, object, fresh, options, deadline, observer).await;
+            change.map(|change| (index, object.to_string(), change))
+        });
+    }
+    let mut done = Vec::with_capacity(stage.objects.len());
+    while let Some(result) = work.next().await {
+        done.push(result?);
+    }
+    done.sort_by_key(|(index, ..)| *index);
+    Ok(done.into_iter().map(|(_, name, change)| (name, change)).collect())
+}
+
+async fn apply_one(
+    server: &ApiServer,
+    api: &Api<DynamicObject>,
+    object: &Object,
+    fresh: bool,
+    options: ApplyOptions,
+    deadline: Deadline,
+    observer: Observer<'_>,
+) -> Result<Change> {
+    let mut params = PatchParams::apply(FIELD_MANAGER);
+    params.force = options.force;
+    // What a schema does not know would be dropped in silence otherwise.
+    params.field_validation = Some(ValidationDirective::Strict);
+    let name = &object.id().name;
+    // A kind that was defined a moment ago may be missing on its own path for another one, and the
+    // server gives up on an object that others keep writing to.
+    let late = |error: &K8sError| match error.kind() {
+        Some(RequestErrorKind::NotFound) => fresh,
+        kind => kind == Some(RequestErrorKind::Conflict),
+    };
+    healing(&object.to_string(), deadline, observer, late, || async {
+        let _slot = server.slot().await;
+        let error = |error: &kube::Error| refine(server.error("apply", object.to_string(), error));
+        // The server does not say whether an apply changed anything; the resource version does.
+        let before = api.get_metadata_opt(name).await.map_err(|e| error(&e))?;
+        let after = api.patch_metadata(name, &params, &Patch::Apply(object.value())).await.map_err(|e| error(&e))?;
+        Ok(before.map_or(Change::Created, |before| change(&before.metadata, &after.metadata)))
+    })
+    .await
+}
+
+/// What happened between two looks at an object.
+fn change(before: &ObjectMeta, after: &ObjectMeta) -> Change {
+    // Someone who reports a status in between moves the version too, but not the generation.
+    let same_version = before.resource_version == after.resource_version;
+    let same_content = before.generation.is_some()
+        && before.generation == after.generation
+        && before.labels == after.labels
+        && before.annotations == after.annotations;
+    if same_version || same_content { Change::Unchanged } else { Change::Configured }
+}
+
+/// Learns where the kinds of a stage are served; waits for those that definitions have promised.
+async fn learn(
+    server: &ApiServer,
+    resources: &mut Resources,
+    stage: &Stage,
+    promised: &BTreeSet<String>,
+    deadline: Deadline,
+    observer: Observer<'_>,
+) -> Result<()> {
+    for object in &stage.objects {
+        let (api_version, kind) = (&object.id().api_version, &object.id().kind);
+        if resources.knows(api_version, kind) {
+            continue;
+        }
+        let late = |error: &K8sError| error.is_not_found() && promised.contains(api_version);
+        let found = healing(&format!("kind {kind} in {api_version}"), deadline, observer, late, || async {
+            let mut learned = Resources::default();
+            learned.learn(server, api_version).await?;
+            if learned.knows(api_version, kind) || !promised.contains(api_version) {
+                return Ok(learned);
+            }
+            let message = "not served yet".to_owned();
+            Err(K8sError::Request {
+                verb: "discover",
+                object: format!("{kind} in {api_version}"),
+                kind: RequestErrorKind::NotFound,
+                message,
+            })
+        })
+        .await?;
+        resources.extend(found);
+    }
+    Ok(())
+}
+
+/// Group versions a definition makes the server serve.
+fn served_versions(definition: &Object) -> Vec<String> {
+    let spec = &definition.value()["spec"];
+    let group = spec["group"].as_str().unwrap_or_default();
+    let versions = spec["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    versions.iter().filter_map(|version| version["name"].as_str()).map(|version| format!("{group}/{version}")).collect()
+}
+
+/// Says more about the refusals that applying knows.
+fn refine(error: K8sError) -> K8sError {
+    match error {
+        K8sError::Request { kind: RequestErrorKind::Conflict, object, message, .. } if message.starts_with("Apply failed with") => {
+            K8sError::Owned { object, message: message.split_whitespace().collect::<Vec<_>>().join(" ") }
+        }
+        K8sError::Request { verb, object, kind, message } if message.contains("field not declared in schema") => {
+            K8sError::Request { verb, object, kind, message: format!("{message}; the manifest is newer than the cluster") }
+        }
+        other => other,
+    }
+}
+
+// === impl Applied ===
+
+impl Applied {
+    /// How many objects were created or changed.
+    pub fn changed(&self) -> usize {
+        self.objects.iter().filter(|(_, change)| *change != Change::Unchanged).count()
+    }
+
+    /// Whether everything was there already.
+    pub fn is_unchanged(&self) -> bool {
+        self.changed() == 0
+    }
+
+    /// Adds what another apply did.
+    pub fn extend(&mut self, other: Applied) {
+        self.objects.extend(other.objects);
+    }
+}
