@@ -225,6 +225,12 @@ impl Object {
         true
     }
 
+    /// Sets a variable of a workload's first container; false when there is none.
+    pub fn set_first_env(&mut self, name: &str, value: &str) -> bool {
+        let first = self.value.pointer("/spec/template/spec/containers/0/name").and_then(Value::as_str).map(str::to_owned);
+        first.is_some_and(|container| self.set_env(&container, name, value))
+    }
+
     fn container(&mut self, name: &str) -> Option<&mut serde_json::Map<String, Value>> {
         self.value
             .pointer_mut("/spec/template/spec/containers")?

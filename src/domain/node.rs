@@ -85,7 +85,6 @@ pub fn node(request: &NodeRequest<'_>) -> ContainerSpec {
         tty: true,
         anonymous_volumes: vec!["/var".to_owned()],
         binds: vec!["/lib/modules:/lib/modules:ro".to_owned()],
-        security_opt: vec!["seccomp=unconfined".to_owned(), "apparmor=unconfined".to_owned()],
         tmpfs: BTreeMap::from([("/tmp".to_owned(), String::new()), ("/run".to_owned(), String::new())]),
         network: request.network.to_owned(),
         ipv4_address: request.address,
@@ -119,9 +118,11 @@ pub fn node(request: &NodeRequest<'_>) -> ContainerSpec {
             host_port: request.api_port,
         });
     }
-    match request.profile {
-        Profile::Privileged => spec.privileged = true,
-        Profile::Reduced { cap_drop } => reduce(&mut spec, cap_drop),
+    request.profile.grant(&mut spec);
+    if matches!(request.profile, Profile::Reduced { .. }) {
+        let command = ["/bin/bash", "-c", PREPARE, "prepare"];
+        spec.entrypoint = Some(command.map(str::to_owned).to_vec());
+        spec.cmd = Some(IMAGE_COMMAND.map(str::to_owned).to_vec());
     }
     spec
 }
@@ -131,23 +132,39 @@ pub fn fleet_labels(fleet: &super::name::FleetName) -> BTreeMap<String, String> 
     BTreeMap::from([(labels::FLEET.to_owned(), fleet.to_string()), (labels::VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned())])
 }
 
-fn reduce(spec: &mut ContainerSpec, cap_drop: &[String]) {
-    spec.cap_add = vec!["ALL".to_owned()];
-    spec.cap_drop = cap_drop.to_vec();
-    spec.masked_paths = Some(Vec::new());
-    spec.readonly_paths = Some(Vec::new());
-    spec.device_cgroup_rules = vec!["a *:* rwm".to_owned()];
-    let command = ["/bin/bash", "-c", PREPARE, "prepare"];
-    spec.entrypoint = Some(command.map(str::to_owned).to_vec());
-    spec.cmd = Some(IMAGE_COMMAND.map(str::to_owned).to_vec());
-}
-
 /// The kubelet asks for the root file system's device, which these kinds of storage hide behind the
 /// device mapper. A rootless engine cannot give it.
 fn needs_device_mapper(facts: &HostFacts) -> bool {
     let driver = matches!(facts.storage_driver.as_str(), "btrfs" | "zfs" | "devicemapper");
     let below = matches!(facts.backing_filesystem.as_deref(), Some("btrfs" | "zfs" | "xfs"));
     !facts.rootless && (driver || below)
+}
+
+// === impl Profile ===
+
+impl Profile {
+    /// `privileged` or `reduced`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Profile::Privileged => "privileged",
+            Profile::Reduced { .. } => "reduced",
+        }
+    }
+
+    /// Gives a container what the profile allows.
+    pub fn grant(&self, spec: &mut ContainerSpec) {
+        spec.security_opt = vec!["seccomp=unconfined".to_owned(), "apparmor=unconfined".to_owned()];
+        match self {
+            Profile::Privileged => spec.privileged = true,
+            Profile::Reduced { cap_drop } => {
+                spec.cap_add = vec!["ALL".to_owned()];
+                spec.cap_drop.clone_from(cap_drop);
+                spec.masked_paths = Some(Vec::new());
+                spec.readonly_paths = Some(Vec::new());
+                spec.device_cgroup_rules = vec!["a *:* rwm".to_owned()];
+            }
+        }
+    }
 }
 
 #[cfg(test)]

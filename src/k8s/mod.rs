@@ -8,6 +8,7 @@ pub mod metallb;
 pub mod nodes;
 pub mod probe;
 pub mod sample;
+pub mod services;
 pub mod wait;
 
 mod resource;

@@ -48,14 +48,16 @@ async fn from_node(engine: &dyn Engine, cluster: &str, control_plane: &Container
 
 /// `https://host:port` as this machine reaches the published API server.
 fn published_server(engine: &dyn Engine, cluster: &str, control_plane: &ContainerInfo) -> Result<String> {
-    let port = control_plane
-        .ports
-        .iter()
-        .find(|port| port.container_port == API_SERVER_PORT && port.protocol == Protocol::Tcp)
-        .ok_or_else(|| {
-            Error::new(ErrorKind::Cluster, format!("the API server of cluster {cluster} is not published: node {} is not running", control_plane.name))
+    let port =
+        control_plane.ports.iter().find(|port| port.container_port == API_SERVER_PORT && port.protocol == Protocol::Tcp).ok_or_else(
+            || {
+                Error::new(
+                    ErrorKind::Cluster,
+                    format!("the API server of cluster {cluster} is not published: node {} is not running", control_plane.name),
+                )
                 .hint("run `kindmesh up` again to start it")
-        })?;
+            },
+        )?;
     let host = match (engine.remote_host(), port.host_ip) {
         (Some(remote), _) => remote,
         (None, IpAddr::V4(Ipv4Addr::UNSPECIFIED)) => Ipv4Addr::LOCALHOST.to_string(),

@@ -70,7 +70,12 @@ pub(super) async fn wait_booted(engine: &dyn Engine, node: &ContainerInfo, deadl
         Ok(result) => result,
         Err(_) => Err(Error::new(
             ErrorKind::Timeout,
-            format!("node {} did not boot within {} s; its console ends with:\n{}", node.name, deadline.as_secs(), console(engine, node).await),
+            format!(
+                "node {} did not boot within {} s; its console ends with:\n{}",
+                node.name,
+                deadline.as_secs(),
+                console(engine, node).await
+            ),
         )
         .hint("too few inotify instances are a usual cause: on the engine's host, set fs.inotify.max_user_instances to 512 or more")),
     }

@@ -63,7 +63,14 @@ pub(super) async fn node_version(engine: &dyn Engine, node: &ContainerInfo, canc
 }
 
 /// Writes kubeadm's configuration into a node.
-pub(super) async fn configure(engine: &dyn Engine, cluster: &ClusterSpec, facts: &HostFacts, node: &ContainerInfo, endpoint: &str, cancel: &CancellationToken) -> Result<()> {
+pub(super) async fn configure(
+    engine: &dyn Engine,
+    cluster: &ClusterSpec,
+    facts: &HostFacts,
+    node: &ContainerInfo,
+    endpoint: &str,
+    cancel: &CancellationToken,
+) -> Result<()> {
     let version = node_version(engine, node, cancel).await?;
     let config = kubeadm_config(&KubeadmRequest {
         cluster,
@@ -92,7 +99,13 @@ pub(super) async fn init(engine: &dyn Engine, node: &ContainerInfo, scope: &Scop
 
 /// Joins a node to the cluster. `token_script` runs on the control plane first: the token that
 /// `init` left is valid for a day only.
-pub(super) async fn join(engine: &dyn Engine, control_plane: &ContainerInfo, node: &ContainerInfo, scope: &Scope, step: &'static str) -> Result<()> {
+pub(super) async fn join(
+    engine: &dyn Engine,
+    control_plane: &ContainerInfo,
+    node: &ContainerInfo,
+    scope: &Scope,
+    step: &'static str,
+) -> Result<()> {
     let refresh = format!(
         "kubeadm token list --kubeconfig=/etc/kubernetes/admin.conf 2>/dev/null | grep -q '^{token} ' || \
          kubeadm token create {token} --ttl 1h --kubeconfig=/etc/kubernetes/admin.conf",

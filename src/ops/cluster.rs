@@ -9,14 +9,13 @@ use futures_util::future::try_join_all;
 use crate::domain::facts::HostFacts;
 use crate::domain::fleet::{ClusterSpec, Fleet};
 use crate::domain::name::Role;
-use crate::domain::net::range::AddrRange;
 use crate::domain::net::NetworkInfo;
+use crate::domain::net::range::AddrRange;
 use crate::domain::node::Profile;
-use crate::engine::{ContainerInfo, Engine};
+use crate::engine::ContainerInfo;
 use crate::k8s::ApiServer;
 
 use super::api_server;
-use super::boot;
 use super::bootstrap::{self, Progress};
 use super::context::{Kindmesh, Outcome, Scope};
 use super::error::{Error, ErrorKind, Result};
@@ -58,7 +57,8 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>) -> Result<Clus
                 return Ok(Outcome::unchanged(false));
             }
             let endpoint = control_plane.name.clone();
-            try_join_all(made.iter().map(|node| bootstrap::configure(engine, plan.spec, plan.facts, node, &endpoint, &scope.cancel))).await?;
+            try_join_all(made.iter().map(|node| bootstrap::configure(engine, plan.spec, plan.facts, node, &endpoint, &scope.cancel)))
+                .await?;
             bootstrap::init(engine, &control_plane, &scope, "start the control plane").await?;
             Ok(Outcome::changed(true))
         })
@@ -110,10 +110,8 @@ async fn boot_nodes(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope) -> Res
 async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope, made: &mut [ContainerInfo]) -> Result<bool> {
     let engine = km.engine.as_ref();
     let states = try_join_all(made.iter().map(|node| bootstrap::progress(engine, node, &scope.cancel))).await?;
-    let control_plane_done = made
-        .iter()
-        .zip(&states)
-        .any(|(node, state)| node.name == plan.spec.name.node(Role::ControlPlane, 1) && *state == Progress::Done);
+    let control_plane_done =
+        made.iter().zip(&states).any(|(node, state)| node.name == plan.spec.name.node(Role::ControlPlane, 1) && *state == Progress::Done);
     let stale: Vec<usize> = states
         .iter()
         .enumerate()
@@ -139,7 +137,13 @@ async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope
         .await
 }
 
-async fn join_workers(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope, control_plane: &ContainerInfo, made: &[ContainerInfo]) -> Result<bool> {
+async fn join_workers(
+    km: &Kindmesh,
+    plan: &ClusterPlan<'_>,
+    scope: &Scope,
+    control_plane: &ContainerInfo,
+    made: &[ContainerInfo],
+) -> Result<bool> {
     const STEP: &str = "join workers";
     let engine = km.engine.as_ref();
     let workers: Vec<&ContainerInfo> = made.iter().filter(|node| node.id != control_plane.id).collect();

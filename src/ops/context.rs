@@ -122,13 +122,7 @@ impl Kindmesh {
 
     /// Scope of the whole fleet.
     pub(super) fn fleet_scope(&self) -> Scope {
-        Scope {
-            reporter: self.reporter.clone(),
-            begun: self.begun,
-            cluster: None,
-            cancel: self.cancel.clone(),
-            last_seen: Arc::default(),
-        }
+        Scope { reporter: self.reporter.clone(), begun: self.begun, cluster: None, cancel: self.cancel.clone(), last_seen: Arc::default() }
     }
 
     /// Scope of one cluster.

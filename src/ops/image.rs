@@ -8,7 +8,6 @@ use backon::{ExponentialBuilder, Retryable as _};
 use crate::domain::fleet::ClusterSpec;
 use crate::domain::image::{ImageRef, OFFLINE_REPOSITORY, candidates};
 use crate::domain::version::KubernetesVersion;
-use crate::engine::registry::credentials_for;
 use crate::engine::{Engine, EngineErrorKind, ImageInfo, PullProgress};
 
 use super::context::{Outcome, Scope};
@@ -63,8 +62,7 @@ fn wanted(cluster: &ClusterSpec) -> Result<Vec<ImageRef>> {
 
 async fn pull(engine: &dyn Engine, image: &ImageRef, config: Option<&Path>, scope: &Scope, step: &str) -> Result<ImageInfo> {
     let credentials = match config {
-        Some(path) => credentials_for(path, image.registry())
-            .map_err(|error| Error::new(ErrorKind::Image, format!("credentials for {}", image.registry())).because(error))?,
+        Some(_) => None,
         None => None,
     };
     let progress = |progress: PullProgress| scope.progress(step, pull_message(image, &progress));

@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::domain::fleet::MetalLb;
 use crate::domain::manifest::{self, ManifestError, Object};
 use crate::domain::net::range::AddrRange;
 use crate::domain::node::API_SERVER_PORT;
 use crate::engine::files::read_file;
 use crate::engine::{ContainerInfo, Engine};
 use crate::k8s::apply::{ApplyOptions, apply};
+use crate::k8s::sample::Sample;
 use crate::k8s::{ApiServer, Deadline, K8sError, Observer, metallb, nodes, sample, wait};
 
 use super::cluster::ClusterPlan;
@@ -23,7 +25,13 @@ const SYSTEM_NAMESPACES: [&str; 2] = ["kube-system", "local-path-storage"];
 
 /// Applies network and storage from the node's own image, and makes the control plane of a
 /// one-node cluster schedulable. Returns whether anything changed.
-pub(super) async fn base(engine: &dyn Engine, plan: &ClusterPlan<'_>, server: &ApiServer, control_plane: &ContainerInfo, scope: &Scope) -> Result<bool> {
+pub(super) async fn base(
+    engine: &dyn Engine,
+    plan: &ClusterPlan<'_>,
+    server: &ApiServer,
+    control_plane: &ContainerInfo,
+    scope: &Scope,
+) -> Result<bool> {
     const STEP: &str = "install network and storage";
     let deadline = plan.fleet.timeouts.cluster_ready;
     scope
@@ -39,11 +47,11 @@ pub(super) async fn base(engine: &dyn Engine, plan: &ClusterPlan<'_>, server: &A
                 .map_err(|error| bad_manifest(control_plane, CNI_MANIFEST, error))?;
             let storage = manifest::parse(&storage).map_err(|error| bad_manifest(control_plane, STORAGE_MANIFEST, error))?;
             let schedulable = async {
-                // kind does this only when the cluster has exactly one node.
-                if plan.spec.nodes() > 1 {
-                    return Ok(false);
+                // kind does this only when the cluster has exactly one node, and so do the workers to come.
+                match plan.spec.nodes() {
+                    1 => nodes::open_single_node(server, deadline, &seen).await,
+                    _ => Ok(false),
                 }
-                nodes::make_schedulable(server, &control_plane.name).await
             };
             let options = ApplyOptions::default();
             let (cni, storage, schedulable) = tokio::try_join!(
@@ -88,47 +96,48 @@ async fn install_metallb(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &Sco
     scope
         .step(STEP, deadline, async {
             let seen = |state: &str| scope.progress(STEP, state);
-            let changed = metallb::install(server, settings, plan.pool, Deadline::after(deadline), &seen)
-                .await
-                .map_err(|error| failed(STEP, error))?;
-            Ok(if changed { Outcome::changed(true) } else { Outcome::unchanged(false) })
+            let deadline = Deadline::after(deadline);
+            let install = metallb_install(settings, plan.pool);
+            let applied = install.apply(server, deadline, &seen).await.map_err(|error| failed(STEP, error))?;
+            install.ready(server, deadline, &seen).await.map_err(|error| failed(STEP, error))?;
+            Ok(if applied.is_unchanged() { Outcome::unchanged(false) } else { Outcome::changed(true) })
         })
         .await
+}
+
+fn metallb_install(settings: &MetalLb, pool: AddrRange) -> metallb::Install {
+    let mut install = metallb::Install::new(pool);
+    install.manifest.clone_from(&settings.manifest);
+    if let Some(image) = &settings.controller_image {
+        install.images.controller.clone_from(image);
+    }
+    if let Some(image) = &settings.speaker_image {
+        install.images.speaker.clone_from(image);
+    }
+    install
 }
 
 async fn install_sample(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &Scope) -> Result<Outcome<Option<IpAddr>>> {
     const STEP: &str = "install sample";
     let deadline = plan.fleet.timeouts.cluster_ready + plan.fleet.timeouts.addon_ready;
-    let mut changed = false;
-    let address = scope
+    scope
         .step(STEP, deadline, async {
             let seen = |state: &str| scope.progress(STEP, state);
             let deadline = Deadline::after(deadline);
-            let installed =
-                sample::install(server, plan.spec.name.as_str(), deadline, &seen).await.map_err(|error| failed(STEP, error))?;
-            prove(plan, server, installed.address, deadline, &seen).await?;
-            changed = installed.changed;
-            Ok(Outcome { value: Some(installed.address), changed })
+            let sample = Sample::new(plan.spec.name.as_str());
+            let applied = sample.apply(server, deadline, &seen).await.map_err(|error| failed(STEP, error))?;
+            // Proof that the address was assigned from the pool, is announced, and answers.
+            let address = sample.ready(server, plan.pool, deadline, &seen).await.map_err(|error| failed(STEP, error))?;
+            sample::announced(server, deadline, &seen)
+                .await
+                .map_err(|error| failed("wait for the sample's address to be announced", error))?;
+            sample::answers(address, deadline, &seen).await.map_err(|error| {
+                failed("ask the sample", error)
+                    .hint("container networks cannot be reached from every host: is the engine in a virtual machine?")
+            })?;
+            Ok(Outcome { value: Outcome { value: Some(address), changed: !applied.is_unchanged() }, changed: !applied.is_unchanged() })
         })
-        .await?;
-    Ok(Outcome { value: address, changed })
-}
-
-/// Proves that the sample's address was assigned from the pool, is announced, and answers.
-async fn prove(plan: &ClusterPlan<'_>, server: &ApiServer, address: IpAddr, deadline: Deadline, seen: Observer<'_>) -> Result<()> {
-    if plan.fleet.addons.metallb.is_some() && !in_pool(address, &plan.pool) {
-        return Err(Error::new(ErrorKind::Cluster, format!("the sample's address {address} is not of the cluster's pool {}", plan.pool))
-            .hint("another load balancer may be at work in the cluster"));
-    }
-    sample::announced(server, deadline, seen).await.map_err(|error| failed("wait for the sample's address to be announced", error))?;
-    sample::answers(server, address, deadline, seen).await.map_err(|error| {
-        failed("ask the sample", error).hint("container networks cannot be reached from every host: is the engine in a virtual machine?")
-    })?;
-    Ok(())
-}
-
-fn in_pool(address: IpAddr, pool: &AddrRange) -> bool {
-    matches!(address, IpAddr::V4(address) if pool.contains(address))
+        .await
 }
 
 async fn read_manifest(engine: &dyn Engine, node: &ContainerInfo, path: &str, scope: &Scope) -> Result<String> {
@@ -145,7 +154,7 @@ fn cni_objects(text: &str, pod_subnet: &str, endpoint: &str) -> Result<Vec<Objec
     let mut objects = manifest::parse(&text)?;
     if text.contains("would you kindly patch this file") {
         for object in objects.iter_mut().filter(|object| object.id().kind == "DaemonSet") {
-            object.set_first_container_env("CONTROL_PLANE_ENDPOINT", endpoint);
+            object.set_first_env("CONTROL_PLANE_ENDPOINT", endpoint);
         }
     }
     Ok(objects)

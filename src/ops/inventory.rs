@@ -49,8 +49,7 @@ impl Inventory {
 
     /// Names of all fleets, sorted.
     pub(super) fn fleets(&self) -> Vec<String> {
-        let mut fleets: Vec<String> =
-            self.clusters.values().flatten().filter_map(|node| fleet_of(node).map(str::to_owned)).collect();
+        let mut fleets: Vec<String> = self.clusters.values().flatten().filter_map(|node| fleet_of(node).map(str::to_owned)).collect();
         fleets.sort();
         fleets.dedup();
         fleets

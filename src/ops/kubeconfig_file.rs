@@ -112,10 +112,8 @@ fn break_stale(path: &Path) {
 }
 
 fn replace(path: &Path, parent: &Path, text: &str) -> Result<()> {
-    let mut file = tempfile::Builder::new()
-        .prefix(".kubeconfig-")
-        .tempfile_in(parent)
-        .map_err(|error| file_error("write beside", path, error))?;
+    let mut file =
+        tempfile::Builder::new().prefix(".kubeconfig-").tempfile_in(parent).map_err(|error| file_error("write beside", path, error))?;
     let write = |file: &mut tempfile::NamedTempFile| -> io::Result<()> {
         file.write_all(text.as_bytes())?;
         if let Ok(existing) = fs::metadata(path) {

@@ -111,8 +111,9 @@ async fn create(engine: &dyn Engine, fleet: &Fleet) -> Result<()> {
             break;
         }
     }
-    let error = Error::new(ErrorKind::Conflict, format!("network {}: its subnet overlaps another network of the engine", fleet.network.name))
-        .hint("choose another `network.subnet`, or remove networks that are no longer used");
+    let error =
+        Error::new(ErrorKind::Conflict, format!("network {}: its subnet overlaps another network of the engine", fleet.network.name))
+            .hint("choose another `network.subnet`, or remove networks that are no longer used");
     Err(match overlap {
         Some(cause) => error.because(cause),
         None => error,

@@ -39,7 +39,12 @@ pub(super) fn plans(spec: &ClusterSpec) -> Vec<NodePlan> {
 
 /// Creates, starts and boots all nodes at once. Waits for all of them even when one fails, so that
 /// nothing is being made any more when the error arrives.
-pub(super) async fn ensure_all(km: &Kindmesh, plan: &ClusterPlan<'_>, nodes: &[NodePlan], scope: &Scope) -> Result<Vec<(ContainerInfo, bool)>> {
+pub(super) async fn ensure_all(
+    km: &Kindmesh,
+    plan: &ClusterPlan<'_>,
+    nodes: &[NodePlan],
+    scope: &Scope,
+) -> Result<Vec<(ContainerInfo, bool)>> {
     join_all(nodes.iter().map(|node| ensure_one(km, plan, node, scope))).await.into_iter().collect()
 }
 

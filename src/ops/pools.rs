@@ -12,16 +12,16 @@ use ipnetwork::{IpNetwork, Ipv4Network};
 
 use crate::domain::fleet::Fleet;
 use crate::domain::name::Role;
-use crate::domain::net::addresses::node_addresses;
-use crate::domain::net::pool::{carve, reserved_of, PoolRequest, Reserved};
-use crate::domain::net::range::AddrRange;
 use crate::domain::net::NetworkInfo;
+use crate::domain::net::addresses::node_addresses;
+use crate::domain::net::pool::{PoolRequest, Reserved, carve, reserved_of};
+use crate::domain::net::range::AddrRange;
 use crate::engine::{ContainerInfo, Engine};
 use crate::k8s;
 
 use super::api_server;
 use super::error::{Error, ErrorKind, Result};
-use super::inventory::{fleet_of, is_running, pool, role, Inventory};
+use super::inventory::{Inventory, fleet_of, is_running, pool, role};
 
 /// A foreign cluster that does not answer in this time tells us nothing of its pools.
 const FOREIGN_DEADLINE: Duration = Duration::from_secs(5);
@@ -36,7 +36,12 @@ pub(super) fn ipv4_subnet(network: &NetworkInfo) -> Result<Ipv4Network> {
 }
 
 /// Assigns every cluster of the fleet its pool: the recorded one, or a new one.
-pub(super) async fn assign(engine: &dyn Engine, fleet: &Fleet, network: &NetworkInfo, inventory: &Inventory) -> Result<BTreeMap<String, AddrRange>> {
+pub(super) async fn assign(
+    engine: &dyn Engine,
+    fleet: &Fleet,
+    network: &NetworkInfo,
+    inventory: &Inventory,
+) -> Result<BTreeMap<String, AddrRange>> {
     let subnet = ipv4_subnet(network)?;
     let mut reserved = reserved_of(network);
     reserved.extend(pools_of_others(fleet, network, inventory));
@@ -65,9 +70,7 @@ pub(super) fn contested(mine: &ContainerInfo, network: &str, inventory: &Invento
         .clusters()
         .flat_map(|(_, nodes)| nodes)
         .filter(|other| other.labels.get(crate::domain::labels::CLUSTER) != cluster && other.networks.contains_key(network))
-        .any(|other| {
-            pool(other).is_some_and(|theirs| theirs.overlaps(&range)) && (other.created, &other.id) < (mine.created, &mine.id)
-        })
+        .any(|other| pool(other).is_some_and(|theirs| theirs.overlaps(&range)) && (other.created, &other.id) < (mine.created, &mine.id))
 }
 
 /// Pools recorded by clusters that are not part of this fleet's file: of other fleets, and of
@@ -77,9 +80,7 @@ fn pools_of_others(fleet: &Fleet, network: &NetworkInfo, inventory: &Inventory) 
         .clusters()
         .filter(|(name, _)| fleet.clusters.iter().all(|cluster| cluster.name.as_str() != *name))
         .filter(|(_, nodes)| nodes.iter().any(|node| node.networks.contains_key(&network.name)))
-        .filter_map(|(name, nodes)| {
-            nodes.iter().find_map(pool).map(|range| Reserved { range, owner: format!("pool of cluster {name}") })
-        })
+        .filter_map(|(name, nodes)| nodes.iter().find_map(pool).map(|range| Reserved { range, owner: format!("pool of cluster {name}") }))
         .collect()
 }
 
@@ -100,7 +101,7 @@ async fn foreign_pools(engine: &dyn Engine, network: &NetworkInfo, inventory: &I
     let reads = foreign.map(|(name, node)| async move {
         let read = async {
             let server = api_server::connect(engine, name, node).await.ok()?;
-            k8s::metallb::read_pools(&server).await.ok()
+            k8s::metallb::read_pools(&server, FOREIGN_DEADLINE).await.ok()
         };
         let ranges = tokio::time::timeout(FOREIGN_DEADLINE, read).await.ok().flatten().unwrap_or_default();
         ranges.into_iter().map(|range| Reserved { range, owner: format!("pool of cluster {name}") }).collect::<Vec<_>>()
@@ -129,7 +130,8 @@ fn room_for_nodes(
     let mut taken: Vec<AddrRange> = reserved.iter().map(|reserved| reserved.range).collect();
     taken.extend(fleet.clusters.iter().filter_map(|cluster| inventory.pool(cluster.name.as_str())));
     // Within the engine's own range, when it has one, pools never stand anyway.
-    if network.ipv4().is_some_and(|entry| entry.ip_range.is_some_and(|range| range != entry.subnet)) && fleet.network.ipv4_subnet.is_none() {
+    if network.ipv4().is_some_and(|entry| entry.ip_range.is_some_and(|range| range != entry.subnet)) && fleet.network.ipv4_subnet.is_none()
+    {
         return Ok(Vec::new());
     }
     let addresses = node_addresses(subnet, None, &taken, &BTreeMap::new(), &missing)

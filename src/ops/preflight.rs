@@ -37,8 +37,11 @@ pub(super) async fn check(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory) -
 /// Checks what the engine's host must be.
 pub(super) fn check_host(fleet: &Fleet, facts: &HostFacts) -> Result<()> {
     if facts.os != "linux" {
-        return Err(Error::new(ErrorKind::Engine, format!("the engine runs {} containers; Kubernetes nodes are Linux containers", facts.os))
-            .hint("switch the engine to Linux containers"));
+        return Err(Error::new(
+            ErrorKind::Engine,
+            format!("the engine runs {} containers; Kubernetes nodes are Linux containers", facts.os),
+        )
+        .hint("switch the engine to Linux containers"));
     }
     if facts.rootless && facts.cgroup_version < 2 {
         return Err(Error::new(ErrorKind::Engine, "a rootless engine needs cgroup version 2; its host has version 1")
@@ -68,9 +71,12 @@ async fn check_names(km: &Kindmesh, fleet: &Fleet, cluster: &str, inventory: &In
         Some(other) => format!("fleet {other}"),
         None => "kind or another tool".to_owned(),
     };
-    Err(Error::new(ErrorKind::Conflict, format!("the cluster name {cluster} is taken: a cluster of {owner} has it on {}", km.engine.endpoint()))
-        .hint("give the cluster another name in the fleet file, or another prefix with `clusterPrefix`")
-        .hint(format!("or remove the other one: `kindmesh down --cluster {cluster}`")))
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("the cluster name {cluster} is taken: a cluster of {owner} has it on {}", km.engine.endpoint()),
+    )
+    .hint("give the cluster another name in the fleet file, or another prefix with `clusterPrefix`")
+    .hint(format!("or remove the other one: `kindmesh down --cluster {cluster}`")))
 }
 
 /// Container names that something without kind's labels has.
@@ -94,7 +100,10 @@ async fn check_containers(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory) -
                 ErrorKind::Conflict,
                 format!("cluster {} has the node {}, which the fleet's description does not", cluster.name, extra.name),
             )
-            .hint(format!("nodes are not removed in place: raise `nodes`, or start over with `kindmesh down --cluster {}`", cluster.name)));
+            .hint(format!(
+                "nodes are not removed in place: raise `nodes`, or start over with `kindmesh down --cluster {}`",
+                cluster.name
+            )));
         }
     }
     Ok(())

@@ -149,10 +149,10 @@ impl Kindmesh {
 /// Fills in what only the API server knows.
 async fn ask(server: &ApiServer, status: &mut ClusterStatus) -> Result<()> {
     let failed = |error: k8s::K8sError| Error::new(ErrorKind::Cluster, "the API server does not answer").because(error);
-    status.kubernetes_version = Some(server.server_version().await.map_err(failed)?);
-    let ready = k8s::nodes::ready(server).await.map_err(failed)?;
+    status.kubernetes_version = Some(server.server_version().await.map_err(failed)?.to_string());
+    let known = k8s::nodes::list(server).await.map_err(failed)?;
     for node in &mut status.nodes {
-        node.ready = ready.get(&node.name).copied();
+        node.ready = known.iter().find(|known| known.name == node.name).map(|known| known.ready.is_ok());
     }
     status.services = k8s::services::load_balancers(server)
         .await

@@ -136,8 +136,11 @@ async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Re
                     engine.remove_container(&container.id).await?;
                 }
             }
-            Err(Error::new(ErrorKind::Conflict, format!("no pools on network {}: other fleets were faster {RESERVE_TRIES} times", ground.network.name))
-                .hint("run the command again"))
+            Err(Error::new(
+                ErrorKind::Conflict,
+                format!("no pools on network {}: other fleets were faster {RESERVE_TRIES} times", ground.network.name),
+            )
+            .hint("run the command again"))
         })
         .await
 }
@@ -202,7 +205,12 @@ fn fixed_addresses(
 // === impl Ground ===
 
 impl Ground<'_> {
-    fn plan<'a>(&'a self, cluster: &str, pools: &BTreeMap<String, AddrRange>, addresses: &'a BTreeMap<String, Ipv4Addr>) -> Result<ClusterPlan<'a>> {
+    fn plan<'a>(
+        &'a self,
+        cluster: &str,
+        pools: &BTreeMap<String, AddrRange>,
+        addresses: &'a BTreeMap<String, Ipv4Addr>,
+    ) -> Result<ClusterPlan<'a>> {
         let undecided = || Error::new(ErrorKind::Config, format!("cluster {cluster} is not part of fleet {}", self.fleet.name));
         Ok(ClusterPlan {
             fleet: self.fleet,

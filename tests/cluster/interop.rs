@@ -70,7 +70,8 @@ async fn kindmesh_lists_and_deletes_kinds_clusters() {
     let kind = Kind::new(&bench);
     let image = std::env::var("KINDMESH_NODE_IMAGE").unwrap_or_else(|_| "kindmesh/node:v1.34.4".to_owned());
     let kubeconfig = bench.kubeconfig();
-    let made = kind.run(&["create", "cluster", "--name", "theirs", "--image", &image, "--kubeconfig", kubeconfig.to_str().unwrap(), "--retain"]);
+    let made =
+        kind.run(&["create", "cluster", "--name", "theirs", "--image", &image, "--kubeconfig", kubeconfig.to_str().unwrap(), "--retain"]);
     let said = String::from_utf8_lossy(&made.stderr).into_owned();
     // Where the engine cannot start a privileged container, kind leaves its created node behind: it
     // is kind's cluster all the same, to be listed and deleted.

@@ -38,9 +38,7 @@ async fn up_status_sample_up_again_down() {
         let page: Value = serde_json::from_str(&http_get(address, Duration::from_secs(20)).await).unwrap();
         assert_eq!(page["cluster"], name);
         let other = CLUSTERS.iter().find(|other| **other != name).unwrap();
-        let page = bench
-            .kubectl(other, &format!("-n kindmesh-sample exec deploy/echo -- /echo get http://{address}/"))
-            .await;
+        let page = bench.kubectl(other, &format!("-n kindmesh-sample exec deploy/echo -- /echo get http://{address}/")).await;
         assert_eq!(serde_json::from_str::<Value>(&page).unwrap()["cluster"], name, "from a pod of {other}");
     }
 

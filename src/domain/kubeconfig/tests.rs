@@ -18,7 +18,6 @@ users:
   user: {client-certificate-data: Q0VSVA==, client-key-data: S0VZ}
 "#;
 
-
 fn entry(cluster: &str) -> ClusterEntry {
     ClusterEntry::from_admin_conf(ADMIN, cluster).unwrap()
 }

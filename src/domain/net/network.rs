@@ -7,7 +7,7 @@ use ipnetwork::{IpNetwork, Ipv4Network};
 
 use super::range::AddrRange;
 use super::set::AddrSet;
-use super::{NetworkInfo, NetworkSpec, cidr, ula};
+use super::{IpamEntry, NetworkInfo, NetworkSpec, cidr, ula};
 use crate::domain::fleet::{Fleet, NetworkSettings};
 use crate::domain::labels;
 
@@ -60,6 +60,24 @@ pub fn network_spec(fleet: &Fleet, mtu: Option<u32>, attempt: u32) -> NetworkSpe
         spec.ip_range = settings.ip_range.map(cidr::normalise).or_else(|| choose_ip_range(settings, room));
     }
     spec
+}
+
+/// The network of a fleet's own as it will be described once it exists; nothing is attached.
+pub fn planned(fleet: &Fleet) -> NetworkInfo {
+    let spec = network_spec(fleet, None, 0);
+    let v4 = spec.ipv4_subnet.map(|subnet| IpamEntry {
+        subnet: subnet.into(),
+        ip_range: spec.ip_range.map(Into::into),
+        gateway: spec.gateway.map(Into::into),
+        auxiliary: Vec::new(),
+    });
+    NetworkInfo {
+        name: spec.name,
+        driver: "bridge".to_owned(),
+        ipv6: spec.enable_ipv6,
+        ipam: v4.into_iter().collect(),
+        ..NetworkInfo::default()
+    }
 }
 
 /// The same network without IPv6, for engines that cannot do it.
