@@ -67,6 +67,16 @@ pub enum ManifestError {
         /// The field.
         field: &'static str,
     },
+    /// A field every object needs, with a number or a boolean in it: YAML takes `n`, `on` and `1e3` for such.
+    #[error("document {document} of the manifest{what} has a {field} that is no text; put it in quotes")]
+    NotText {
+        /// Position, from 1.
+        document: usize,
+        /// ` (Kind name)` as far as known.
+        what: String,
+        /// The field.
+        field: &'static str,
+    },
 }
 
 /// What has to be there before what. The order of the variants is the order of application.
@@ -170,10 +180,14 @@ impl Object {
         let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
         let (api_version, kind) = (text("/apiVersion"), text("/kind"));
         let (name, namespace) = (text("/metadata/name"), text("/metadata/namespace"));
-        let missing = |field| {
+        let missing = |field: &'static str| {
             let parts: Vec<&str> = [&kind, &name].into_iter().flatten().map(String::as_str).collect();
             let what = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(" ")) };
-            ManifestError::Missing { document, what, field }
+            let found = value.pointer(&format!("/{}", field.replace('.', "/")));
+            match found.is_some_and(|found| !found.is_null() && !found.is_string()) {
+                true => ManifestError::NotText { document, what, field },
+                false => ManifestError::Missing { document, what, field },
+            }
         };
         let id = ObjectId {
             api_version: api_version.clone().ok_or_else(|| missing("apiVersion"))?,

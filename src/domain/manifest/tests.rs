@@ -1,4 +1,3 @@
-
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -25,6 +24,10 @@ fn faults_are_named_without_the_text_around_them() {
     assert!(!format!("{error} {error:?}").contains("hunter2"));
     let cases = [
         ("- 1\n", "document 1 of the manifest is a list; expected an object with apiVersion, kind and metadata.name"),
+        (
+            "{apiVersion: v1, kind: Pod, metadata: {name: n}}\n",
+            "document 1 of the manifest (Pod) has a metadata.name that is no text; put it in quotes",
+        ),
         ("kind: Pod\n", "document 1 of the manifest (Pod) has no apiVersion"),
         ("apiVersion: v1\nmetadata: {name: x}\n", "document 1 of the manifest (x) has no kind"),
         ("apiVersion: v1\nkind: Pod\nmetadata: {generateName: x}\n", "document 1 of the manifest (Pod) has no metadata.name"),
@@ -37,33 +40,33 @@ fn faults_are_named_without_the_text_around_them() {
 #[test]
 fn stages_follow_what_needs_what() {
     let text = "
-{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: pool, namespace: lb}}
+{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, metadata: {name: pool, namespace: ns}}
 ---
 {apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: hook}}
 ---
-{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: lb}}
+{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: ns}}
 ---
-{apiVersion: v1, kind: Service, metadata: {name: s, namespace: lb}}
+{apiVersion: v1, kind: Service, metadata: {name: s, namespace: ns}}
 ---
-{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: lb}}
+{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: ns}}
 ---
 {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: r}}
 ---
-{apiVersion: v1, kind: ServiceAccount, metadata: {name: a, namespace: lb}}
+{apiVersion: v1, kind: ServiceAccount, metadata: {name: a, namespace: ns}}
 ---
 {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: ipaddresspools.metallb.io}}
 ---
-{apiVersion: v1, kind: Namespace, metadata: {name: lb}}
+{apiVersion: v1, kind: Namespace, metadata: {name: ns}}
 ";
     let stages = stages(parse(text).unwrap());
     assert_eq!(
         stages.iter().map(names).collect::<Vec<_>>(),
         [
-            vec!["Namespace lb", "CustomResourceDefinition ipaddresspools.metallb.io"],
-            vec!["ServiceAccount lb/a", "ClusterRole r", "ConfigMap lb/c", "Service lb/s"],
-            vec!["Deployment lb/d"],
+            vec!["Namespace ns", "CustomResourceDefinition ipaddresspools.metallb.io"],
+            vec!["ServiceAccount ns/a", "ClusterRole r", "ConfigMap ns/c", "Service ns/s"],
+            vec!["Deployment ns/d"],
             vec!["ValidatingWebhookConfiguration hook"],
-            vec!["IPAddressPool lb/pool"],
+            vec!["IPAddressPool ns/pool"],
         ]
     );
     assert_eq!(stages[0].barrier, ["ipaddresspools.metallb.io"]);
