@@ -127,6 +127,12 @@ impl Draft {
         self.folder.path().join("out")
     }
 
+    /// A name that no other draft has at the time.
+    pub fn name(&self) -> String {
+        let name = self.folder.path().file_name().unwrap_or_default().to_string_lossy();
+        name.rsplit('-').next().unwrap_or_default().to_owned()
+    }
+
     /// File that a kept layer is written to.
     pub fn layer_path(&self) -> PathBuf {
         self.path().join(LAYER)

@@ -92,7 +92,7 @@ mod tests {
         header.set_entry_type(EntryType::Symlink);
         source.append_link(&mut header, "./bin", "usr/bin").unwrap();
         let source = source.into_inner().unwrap();
-        let root = Root { variant: String::new(), packages: vec![], remove: vec!["/var/log/*".into()] };
+        let root = Root { remove: vec!["/var/log/*".into()], ..Root::default() };
         let (bytes, written) = cut(&root, source.as_slice(), Vec::new(), CancellationToken::new()).unwrap();
         let names: Vec<&str> = written.listing.iter().map(|(path, _)| path).collect();
         assert_eq!(names, ["bin", "dev", "var/log"]);
