@@ -1,5 +1,6 @@
 //! What a command that needs the engine works with: the connection, the files, the voice.
 
+use std::future::Future;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::summary::Summary;
 use crate::domain::fleet::Fleet;
 use crate::domain::fleet_file;
 use crate::domain::name::FleetName;
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::event::Reporter;
 use crate::ops::Kindmesh;
 
@@ -74,8 +75,20 @@ impl Session {
     /// # Errors
     /// [`Exit::Engine`] with every address that was tried.
     pub async fn engine(&self) -> Result<Arc<dyn Engine>, CliError> {
-        let _ = (&self.globals.host, &self.globals.context, &self.env);
-        Err(CliError::new(Exit::Engine, "stub"))
+        let host = self.globals.host.as_deref().or_else(|| self.env.text(super::env::DOCKER_HOST)).unwrap_or("unix:///var/run/docker.sock");
+        let path = host.trim_start_matches("unix://");
+        engine::connect::connect_socket(path).await.map_err(|error| CliError::from_error(Exit::Engine, &error))
+    }
+
+    /// Runs work that changes nothing and may be dropped anywhere: the first signal ends it.
+    ///
+    /// # Errors
+    /// The work's own; [`Exit::Cancelled`] when a signal came first.
+    pub async fn or_cancelled<T, E: Into<CliError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, CliError> {
+        match self.cancel.run_until_cancelled(work).await {
+            Some(result) => result.map_err(Into::into),
+            None => Err(CliError::new(Exit::Cancelled, "cancelled")),
+        }
     }
 
     /// A handle on the engine that knows the kubeconfig files, `named` alone when there is one.
