@@ -96,6 +96,9 @@ pub struct Addons {
 pub struct MetalLb {
     /// Another manifest in place of ours: the text of it, already read.
     pub manifest: Option<String>,
+    /// Path or URL of another manifest, as a fleet file names it; who read that file reads this one
+    /// too and puts its text into `manifest`.
+    pub manifest_from: Option<String>,
     /// Controller image in place of the pinned one.
     pub controller_image: Option<String>,
     /// Speaker image in place of the pinned one.

@@ -3,6 +3,7 @@
 pub mod container;
 pub mod facts;
 pub mod fleet;
+pub mod fleet_builder;
 pub mod fleet_file;
 pub mod image;
 pub mod kubeadm;

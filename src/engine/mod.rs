@@ -8,6 +8,7 @@ pub mod connect;
 mod docker;
 mod error;
 pub mod files;
+pub mod registry;
 
 pub use api::*;
 pub use docker::{Deadlines, DockerEngine};

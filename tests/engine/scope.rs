@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use kindmesh::domain::container::ContainerSpec;
 use kindmesh::domain::net::NetworkSpec;
+use kindmesh::engine::connect::ConnectOptions;
 use kindmesh::engine::{ByteStream, Engine, ExecOutput, ExecRequest};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
@@ -54,11 +55,15 @@ where
 
 /// The engine, or a panic that says what to do.
 pub async fn connect() -> Arc<dyn Engine> {
-    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
-    let path = host.trim_start_matches("unix://");
-    match kindmesh::engine::connect::connect_socket(path).await {
+    let options = ConnectOptions {
+        docker_host: std::env::var("DOCKER_HOST").ok(),
+        docker_tls_verify: std::env::var("DOCKER_TLS_VERIFY").ok(),
+        docker_cert_path: std::env::var("DOCKER_CERT_PATH").ok().map(Into::into),
+        ..ConnectOptions::default()
+    };
+    match kindmesh::engine::connect::connect(&options).await {
         Ok(engine) => engine,
-        Err(error) => panic!("these tests need an engine (start one, or set DOCKER_HOST): {error}"),
+        Err(error) => panic!("these tests need an engine: {error}"),
     }
 }
 

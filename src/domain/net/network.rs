@@ -111,6 +111,11 @@ pub fn choose_ip_range(settings: &NetworkSettings, room: Room<'_>) -> Option<Ipv
         .find(|candidate| fits(settings, Some(*candidate), room))
 }
 
+/// Number of addresses in a subnet that hosts may have.
+pub fn hosts(subnet: Ipv4Network) -> u64 {
+    AddrSet::hosts_of(subnet).len()
+}
+
 /// Whether nodes and pools find a place beside the gateway and the engine's own range.
 pub fn fits(settings: &NetworkSettings, ip_range: Option<Ipv4Network>, room: Room<'_>) -> bool {
     let Some(subnet) = settings.ipv4_subnet.map(cidr::normalise) else { return true };

@@ -20,3 +20,4 @@ mod pull;
 mod read;
 
 pub use client::{Deadlines, DockerEngine};
+pub(super) use fault::classify;

@@ -1,0 +1,502 @@
+//! Builders of fleets: what is not said gets its default, and everything is checked before a
+//! [`Fleet`] comes out.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use ipnetwork::Ipv4Network;
+
+use super::fleet::{Fleet, MIN_POOL_SIZE, MetalLb, Privileges, Timeouts};
+use super::image::ImageError;
+use super::name::{ClusterName, NameError};
+use super::version::VersionError;
+
+mod check;
+mod subnets;
+
+pub use check::overlap_with_network;
+
+/// Clusters of a fleet for which no number is named.
+pub const DEFAULT_CLUSTERS: u32 = 2;
+/// Beginning of the names of clusters that are only counted.
+pub const DEFAULT_PREFIX: &str = "cluster";
+/// Name of a fleet for which none is named.
+pub const DEFAULT_FLEET: &str = "kindmesh";
+
+/// Builds a [`Fleet`]; begin with [`Fleet::builder`].
+///
+/// ```
+/// use kindmesh::domain::fleet::Fleet;
+/// use kindmesh::domain::fleet_builder::ClusterBuilder;
+///
+/// let fleet = Fleet::builder("demo")
+///     .cluster(ClusterBuilder::new("east").nodes(3))
+///     .cluster(ClusterBuilder::new("west").pod_subnet("10.20.0.0/16"))
+///     .sample(true)
+///     .build()?;
+/// assert_eq!(fleet.clusters[0].workers, 2);
+/// # Ok::<(), kindmesh::domain::fleet_builder::FleetError>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct FleetBuilder {
+    name: String,
+    count: Option<u32>,
+    prefix: String,
+    clusters: Vec<ClusterBuilder>,
+    defaults: ClusterBuilder,
+    network: NetworkBuilder,
+    metallb: Option<MetalLb>,
+    sample: bool,
+    privileges: Privileges,
+    timeouts: Timeouts,
+}
+
+/// Builds one cluster of a fleet; what is not said is the fleet's, or its default.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct ClusterBuilder {
+    name: String,
+    nodes: Option<u32>,
+    control_planes: Option<u32>,
+    image: Option<String>,
+    kubernetes_version: Option<String>,
+    pod_subnet: Option<String>,
+    service_subnet: Option<String>,
+    pool_size: Option<u32>,
+    api_server_address: Option<String>,
+    api_server_port: Option<u16>,
+}
+
+/// Builds the network of a fleet. Without a subnet it is the network shared with kind.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct NetworkBuilder {
+    name: Option<String>,
+    subnet: Option<String>,
+    ip_range: Option<String>,
+    gateway: Option<String>,
+    ipv6_subnet: Option<String>,
+    mtu: Option<u32>,
+}
+
+/// A fleet that cannot be: where, and what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct FleetError {
+    /// Where.
+    pub place: Place,
+    /// What is wrong.
+    #[source]
+    pub problem: Problem,
+}
+
+/// A place in the description of a fleet, spelled as in a fleet file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    /// A field of the fleet itself.
+    Fleet(&'static str),
+    /// A field of the network.
+    Network(&'static str),
+    /// A field of a cluster, counted from 0.
+    Cluster(usize, &'static str),
+    /// A field of the MetalLB add-on.
+    MetalLb(&'static str),
+    /// A deadline.
+    Timeouts(&'static str),
+}
+
+/// What is wrong with a fleet; one variant per rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// A name breaks a rule.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// No version.
+    #[error(transparent)]
+    Version(#[from] VersionError),
+    /// No image reference.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A version older than what can be built.
+    #[error("Kubernetes {version} is too old; v1.{minimum}.0 and later work")]
+    TooOld {
+        /// The version.
+        version: String,
+        /// Oldest minor.
+        minimum: u32,
+    },
+    /// Two clusters of one name.
+    #[error("the name '{name}' is taken by another cluster of the fleet")]
+    NameTaken {
+        /// The name.
+        name: ClusterName,
+    },
+    /// No clusters at all.
+    #[error("a fleet has at least one cluster")]
+    NoClusters,
+    /// A cluster without nodes.
+    #[error("a cluster has at least one node, its control plane")]
+    NoNodes,
+    /// Several control planes.
+    #[error("{count} control planes are not possible yet: one for now, and any number of workers")]
+    ControlPlanes {
+        /// How many were asked for.
+        count: u32,
+    },
+    /// A pool too small.
+    #[error("a pool of {size} addresses is too small; at least {MIN_POOL_SIZE} are needed")]
+    PoolSize {
+        /// Addresses asked for.
+        size: u32,
+    },
+    /// A text that is no subnet, address and the like.
+    #[error("'{text}' is no {what}")]
+    Syntax {
+        /// The text.
+        text: String,
+        /// What was expected, with an example.
+        what: &'static str,
+    },
+    /// A subnet that clusters cannot use.
+    #[error("the subnet {subnet} is reserved for {purpose}")]
+    Special {
+        /// The subnet.
+        subnet: String,
+        /// What for.
+        purpose: &'static str,
+    },
+    /// Pods of some nodes would have no addresses.
+    #[error("the pod subnet {subnet} is too small: each of {nodes} nodes takes a /24, and it has {blocks}")]
+    PodSubnetTooSmall {
+        /// The subnet.
+        subnet: Ipv4Network,
+        /// Nodes of the cluster.
+        nodes: u32,
+        /// Blocks of a /24 in the subnet.
+        blocks: u64,
+    },
+    /// A service subnet out of bounds.
+    #[error("the service subnet {subnet} is out of bounds: at least a /28, at most a /12")]
+    ServiceSubnet {
+        /// The subnet.
+        subnet: Ipv4Network,
+    },
+    /// A network's subnet out of bounds.
+    #[error("the network's subnet {subnet} is out of bounds: at least a /28, at most a /8")]
+    NetworkSubnet {
+        /// The subnet.
+        subnet: Ipv4Network,
+    },
+    /// Two subnets share addresses.
+    #[error("the {what} {subnet} overlaps the {other_what} {other}")]
+    Overlap {
+        /// What the subnet is for (`pod subnet of east`).
+        what: String,
+        /// The subnet.
+        subnet: Ipv4Network,
+        /// What the other is for.
+        other_what: String,
+        /// The other.
+        other: Ipv4Network,
+    },
+    /// All default subnets are in use.
+    #[error("no default subnet is left for it; name one")]
+    NoSubnetLeft,
+    /// A field of an own network where there is none.
+    #[error("it needs a subnet of the fleet's own beside it")]
+    NeedsSubnet,
+    /// Something is not inside the network's subnet.
+    #[error("{what} {value} is not inside the subnet {subnet}")]
+    OutsideNetwork {
+        /// What.
+        what: &'static str,
+        /// Its value.
+        value: String,
+        /// The network's subnet.
+        subnet: Ipv4Network,
+    },
+    /// The gateway lies among the addresses for something else, or is none a host can have.
+    #[error("the gateway {gateway} is the network or broadcast address of {subnet}")]
+    Gateway {
+        /// The gateway.
+        gateway: Ipv4Addr,
+        /// The network's subnet.
+        subnet: Ipv4Network,
+    },
+    /// Nodes and pools find no place on the own network.
+    #[error(
+        "the subnet {subnet} has {hosts} host addresses, too few: {nodes} nodes, {pools} pool addresses, the gateway and at least one \
+         address for the engine to hand out need a place, pools in one piece each{beside}"
+    )]
+    NoRoom {
+        /// The network's subnet.
+        subnet: Ipv4Network,
+        /// Its host addresses.
+        hosts: u64,
+        /// Nodes of all clusters.
+        nodes: u32,
+        /// Addresses of all pools.
+        pools: u64,
+        /// Names the engine's own range, when the user set it.
+        beside: String,
+    },
+    /// A number out of bounds.
+    #[error("{value} is out of bounds: {min} to {max}")]
+    Bounds {
+        /// The number.
+        value: u32,
+        /// Smallest.
+        min: u32,
+        /// Largest.
+        max: u32,
+    },
+    /// One port for two clusters.
+    #[error("port {port} is taken by the cluster {other}")]
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// The other cluster.
+        other: ClusterName,
+    },
+    /// A sample without what makes it reachable.
+    #[error("the sample needs MetalLB")]
+    SampleWithoutMetalLb,
+    /// A deadline of nothing.
+    #[error("a deadline is longer than nothing")]
+    NoTime,
+}
+
+// === impl Fleet ===
+
+impl Fleet {
+    /// A builder for a fleet of this name, with two clusters unless told otherwise.
+    pub fn builder(name: impl Into<String>) -> FleetBuilder {
+        FleetBuilder {
+            name: name.into(),
+            count: None,
+            prefix: DEFAULT_PREFIX.to_owned(),
+            clusters: Vec::new(),
+            defaults: ClusterBuilder::default(),
+            network: NetworkBuilder::default(),
+            metallb: Some(MetalLb::default()),
+            sample: false,
+            privileges: Privileges::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+// === impl FleetBuilder ===
+
+impl FleetBuilder {
+    /// This many clusters, named by the prefix and counted from 1, before those that are described.
+    pub fn clusters(mut self, count: u32) -> Self {
+        self.count = Some(count);
+        self
+    }
+
+    /// One more cluster.
+    pub fn cluster(mut self, cluster: ClusterBuilder) -> Self {
+        self.clusters.push(cluster);
+        self
+    }
+
+    /// Beginning of the names of counted clusters; [`DEFAULT_PREFIX`] unless set.
+    pub fn cluster_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// The network.
+    pub fn network(mut self, network: NetworkBuilder) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Node image of clusters that name none.
+    pub fn image(mut self, image: impl Into<String>) -> Self {
+        self.defaults.image = Some(image.into());
+        self
+    }
+
+    /// Kubernetes version of clusters that name none.
+    pub fn kubernetes_version(mut self, version: impl Into<String>) -> Self {
+        self.defaults.kubernetes_version = Some(version.into());
+        self
+    }
+
+    /// Nodes of clusters that name no number: one control plane and the rest workers.
+    pub fn nodes(mut self, nodes: u32) -> Self {
+        self.defaults.nodes = Some(nodes);
+        self
+    }
+
+    /// Addresses in the pools of clusters that name no number.
+    pub fn pool_size(mut self, size: u32) -> Self {
+        self.defaults.pool_size = Some(size);
+        self
+    }
+
+    /// Whether the echo sample is installed.
+    pub fn sample(mut self, sample: bool) -> Self {
+        self.sample = sample;
+        self
+    }
+
+    /// How MetalLB is installed; `None` leaves it out.
+    pub fn metallb(mut self, metallb: Option<MetalLb>) -> Self {
+        self.metallb = metallb;
+        self
+    }
+
+    /// How much node containers may do.
+    pub fn privileges(mut self, privileges: Privileges) -> Self {
+        self.privileges = privileges;
+        self
+    }
+
+    /// Deadlines.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Fills in the defaults and checks everything.
+    ///
+    /// # Errors
+    /// [`FleetError`] with the first thing that is wrong.
+    pub fn build(self) -> Result<Fleet, FleetError> {
+        check::build(self)
+    }
+}
+
+// === impl ClusterBuilder ===
+
+impl ClusterBuilder {
+    /// A cluster of this name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// Number of nodes: one control plane and the rest workers.
+    pub fn nodes(mut self, nodes: u32) -> Self {
+        self.nodes = Some(nodes);
+        self
+    }
+
+    /// How many of the nodes are control planes; only 1 for now.
+    pub fn control_planes(mut self, control_planes: u32) -> Self {
+        self.control_planes = Some(control_planes);
+        self
+    }
+
+    /// Node image.
+    pub fn image(mut self, image: impl Into<String>) -> Self {
+        self.image = Some(image.into());
+        self
+    }
+
+    /// Kubernetes version (`v1.34.4`).
+    pub fn kubernetes_version(mut self, version: impl Into<String>) -> Self {
+        self.kubernetes_version = Some(version.into());
+        self
+    }
+
+    /// Addresses of pods, CIDR.
+    pub fn pod_subnet(mut self, subnet: impl Into<String>) -> Self {
+        self.pod_subnet = Some(subnet.into());
+        self
+    }
+
+    /// Addresses of services, CIDR.
+    pub fn service_subnet(mut self, subnet: impl Into<String>) -> Self {
+        self.service_subnet = Some(subnet.into());
+        self
+    }
+
+    /// Addresses in the pool.
+    pub fn pool_size(mut self, size: u32) -> Self {
+        self.pool_size = Some(size);
+        self
+    }
+
+    /// Address on the engine's host that the API server is published on.
+    pub fn api_server_address(mut self, address: impl Into<String>) -> Self {
+        self.api_server_address = Some(address.into());
+        self
+    }
+
+    /// Port on the engine's host that the API server is published on.
+    pub fn api_server_port(mut self, port: u16) -> Self {
+        self.api_server_port = Some(port);
+        self
+    }
+}
+
+// === impl NetworkBuilder ===
+
+impl NetworkBuilder {
+    /// The network shared with kind, or another one made like it when it gets a name.
+    pub fn shared() -> Self {
+        Self::default()
+    }
+
+    /// A network of the fleet's own, with this IPv4 subnet.
+    pub fn own(subnet: impl Into<String>) -> Self {
+        Self { subnet: Some(subnet.into()), ..Self::default() }
+    }
+
+    /// Name; the fleet's, for a network of its own.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Part of the subnet that the engine hands out by itself, CIDR.
+    pub fn ip_range(mut self, range: impl Into<String>) -> Self {
+        self.ip_range = Some(range.into());
+        self
+    }
+
+    /// Gateway.
+    pub fn gateway(mut self, gateway: impl Into<String>) -> Self {
+        self.gateway = Some(gateway.into());
+        self
+    }
+
+    /// IPv6 subnet, CIDR.
+    pub fn ipv6_subnet(mut self, subnet: impl Into<String>) -> Self {
+        self.ipv6_subnet = Some(subnet.into());
+        self
+    }
+
+    /// MTU in bytes.
+    pub fn mtu(mut self, mtu: u32) -> Self {
+        self.mtu = Some(mtu);
+        self
+    }
+}
+
+// === impl Place ===
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Fleet(field) => f.write_str(field),
+            Place::Network(field) => write!(f, "network.{field}"),
+            Place::Cluster(index, field) => write!(f, "clusters[{index}].{field}"),
+            Place::MetalLb(field) => write!(f, "addons.metallb.{field}"),
+            Place::Timeouts(field) => write!(f, "timeouts.{field}"),
+        }
+    }
+}
+
+/// Deadlines by their names in a fleet file.
+fn deadlines(timeouts: &Timeouts) -> [(&'static str, Duration); 3] {
+    [("nodeBoot", timeouts.node_boot), ("clusterReady", timeouts.cluster_ready), ("addonReady", timeouts.addon_ready)]
+}
+
+#[cfg(test)]
+mod tests;

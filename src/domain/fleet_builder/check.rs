@@ -1,0 +1,360 @@
+//! From builder to fleet: defaults first, then every rule.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
+
+use ipnetwork::{Ipv4Network, Ipv6Network};
+
+use super::{ClusterBuilder, DEFAULT_CLUSTERS, FleetBuilder, FleetError, NetworkBuilder, Place, Problem, deadlines, subnets};
+use crate::domain::fleet::{Addons, ClusterSpec, DEFAULT_POOL_SIZE, Fleet, MIN_POOL_SIZE, NetworkSettings, SHARED_NETWORK};
+use crate::domain::image::ImageRef;
+use crate::domain::name::ClusterName;
+use crate::domain::net::network::{Room, choose_ip_range, fits};
+use crate::domain::net::range::AddrRange;
+use crate::domain::net::set::AddrSet;
+use crate::domain::net::{cidr, network};
+use crate::domain::version::KubernetesVersion;
+
+/// Oldest Kubernetes minor whose nodes come up with the configuration written here.
+const OLDEST_MINOR: u32 = 24;
+/// Smallest MTU IPv6 works with.
+const MIN_MTU: u32 = 1280;
+const MAX_MTU: u32 = 65_535;
+/// The part of the pod subnet that every node gets, by the controller manager's default.
+const NODE_PREFIX: u8 = 24;
+/// Names that an engine keeps for itself.
+const ENGINE_NETWORKS: [&str; 4] = ["bridge", "host", "none", "default"];
+
+/// A subnet with its purpose and where it was said.
+struct Claim {
+    place: Place,
+    what: String,
+    subnet: Ipv4Network,
+}
+
+pub(super) fn build(builder: FleetBuilder) -> Result<Fleet, FleetError> {
+    let name = builder.name.parse().map_err(at(Place::Fleet("name")))?;
+    let network = settings(&builder.network, &builder.name)?;
+    let mut claims: Vec<Claim> = network
+        .ipv4_subnet
+        .map(|subnet| Claim { place: Place::Network("subnet"), what: "network's subnet".to_owned(), subnet })
+        .into_iter()
+        .collect();
+    let described = described(&builder)?;
+    let clusters = clusters(&builder.defaults, &described, &mut claims)?;
+    overlaps(&claims)?;
+    ports(&clusters)?;
+    room(&network, &clusters)?;
+    for (field, deadline) in deadlines(&builder.timeouts) {
+        if deadline.is_zero() {
+            return Err(FleetError { place: Place::Timeouts(field), problem: Problem::NoTime });
+        }
+    }
+    if builder.sample && builder.metallb.is_none() {
+        return Err(FleetError { place: Place::Fleet("addons"), problem: Problem::SampleWithoutMetalLb });
+    }
+    if let Some(metallb) = &builder.metallb {
+        for (field, image) in [("controllerImage", &metallb.controller_image), ("speakerImage", &metallb.speaker_image)] {
+            parsed::<ImageRef>(Place::MetalLb(field), image.as_deref())?;
+        }
+    }
+    Ok(Fleet {
+        name,
+        network,
+        clusters,
+        addons: Addons { metallb: builder.metallb, sample: builder.sample },
+        privileges: builder.privileges,
+        timeouts: builder.timeouts,
+    })
+}
+
+/// Checks the fleet's subnets against that of a network that exists, which on the shared network only
+/// the engine knows.
+///
+/// # Errors
+/// [`FleetError`] for the first pod or service subnet that overlaps it.
+pub fn overlap_with_network(fleet: &Fleet, network: Ipv4Network) -> Result<(), FleetError> {
+    let mut claims =
+        vec![Claim { place: Place::Network("name"), what: format!("subnet of the network {}", fleet.network.name), subnet: network }];
+    for (index, cluster) in fleet.clusters.iter().enumerate() {
+        claims.push(pod_claim(index, &cluster.name, cluster.pod_subnet));
+        claims.push(service_claim(index, &cluster.name, cluster.service_subnet));
+    }
+    overlaps(&claims)
+}
+
+/// The clusters by name, counted ones first.
+fn described(builder: &FleetBuilder) -> Result<Vec<(ClusterName, ClusterBuilder)>, FleetError> {
+    let count = builder.count.unwrap_or(if builder.clusters.is_empty() { DEFAULT_CLUSTERS } else { 0 });
+    if builder.clusters.is_empty() && count == 0 {
+        return Err(FleetError { place: Place::Fleet("clusters"), problem: Problem::NoClusters });
+    }
+    let mut described: Vec<(ClusterName, ClusterBuilder)> = Vec::new();
+    for index in 1..=count {
+        let cluster = ClusterBuilder::new(format!("{}{index}", builder.prefix));
+        let name = cluster.name.parse().map_err(at(Place::Fleet("clusterPrefix")))?;
+        described.push((name, cluster));
+    }
+    for cluster in &builder.clusters {
+        let place = Place::Cluster(described.len(), "name");
+        let name: ClusterName = cluster.name.parse().map_err(at(place))?;
+        if described.iter().any(|(other, _)| *other == name) {
+            return Err(FleetError { place, problem: Problem::NameTaken { name } });
+        }
+        described.push((name, cluster.clone()));
+    }
+    Ok(described)
+}
+
+/// Subnets that are named claim their addresses first, so that no default takes them.
+fn clusters(
+    defaults: &ClusterBuilder,
+    described: &[(ClusterName, ClusterBuilder)],
+    claims: &mut Vec<Claim>,
+) -> Result<Vec<ClusterSpec>, FleetError> {
+    let mut named = Vec::with_capacity(described.len());
+    for (index, (name, cluster)) in described.iter().enumerate() {
+        let pods = subnet(Place::Cluster(index, "podSubnet"), cluster.pod_subnet.as_deref())?;
+        let services = subnet(Place::Cluster(index, "serviceSubnet"), cluster.service_subnet.as_deref())?;
+        claims.extend(pods.map(|subnet| pod_claim(index, name, subnet)));
+        claims.extend(services.map(|subnet| service_claim(index, name, subnet)));
+        named.push((pods, services));
+    }
+    let mut specs = Vec::with_capacity(described.len());
+    for ((index, (name, cluster)), (pods, services)) in described.iter().enumerate().zip(named) {
+        let free = |candidate: &Ipv4Network, claims: &[Claim]| !claims.iter().any(|claim| claim.subnet.overlaps(*candidate));
+        let default = |slot: fn(u32) -> Option<Ipv4Network>, field, claims: &[Claim]| {
+            let found = subnets::slots(name).filter_map(slot).find(|candidate| free(candidate, claims));
+            found.ok_or(FleetError { place: Place::Cluster(index, field), problem: Problem::NoSubnetLeft })
+        };
+        let pod_subnet = match pods {
+            Some(subnet) => subnet,
+            None => {
+                let subnet = default(subnets::pods, "podSubnet", claims)?;
+                claims.push(pod_claim(index, name, subnet));
+                subnet
+            }
+        };
+        let service_subnet = match services {
+            Some(subnet) => subnet,
+            None => {
+                let subnet = default(subnets::services, "serviceSubnet", claims)?;
+                claims.push(service_claim(index, name, subnet));
+                subnet
+            }
+        };
+        specs.push(spec(index, name, cluster, defaults, pod_subnet, service_subnet)?);
+    }
+    Ok(specs)
+}
+
+fn spec(
+    index: usize,
+    name: &ClusterName,
+    cluster: &ClusterBuilder,
+    defaults: &ClusterBuilder,
+    pod_subnet: Ipv4Network,
+    service_subnet: Ipv4Network,
+) -> Result<ClusterSpec, FleetError> {
+    // What the fleet says is wrong where the fleet says it.
+    let place = |field, own: bool| if own { Place::Cluster(index, field) } else { Place::Fleet(field) };
+    let fail = |place, problem| Err(FleetError { place, problem });
+
+    let nodes = cluster.nodes.or(defaults.nodes).unwrap_or(1);
+    if nodes == 0 {
+        return fail(place("nodes", cluster.nodes.is_some()), Problem::NoNodes);
+    }
+    let control_planes = cluster.control_planes.unwrap_or(1);
+    match control_planes {
+        0 => return fail(Place::Cluster(index, "controlPlanes"), Problem::NoNodes),
+        1 => {}
+        count => return fail(Place::Cluster(index, "controlPlanes"), Problem::ControlPlanes { count }),
+    }
+    let blocks = cidr::size(pod_subnet) >> (32 - u32::from(NODE_PREFIX));
+    if blocks < u64::from(nodes) {
+        return fail(Place::Cluster(index, "podSubnet"), Problem::PodSubnetTooSmall { subnet: pod_subnet, nodes, blocks });
+    }
+    if !(12..=28).contains(&service_subnet.prefix()) {
+        return fail(Place::Cluster(index, "serviceSubnet"), Problem::ServiceSubnet { subnet: service_subnet });
+    }
+    let pool_size = cluster.pool_size.or(defaults.pool_size).unwrap_or(DEFAULT_POOL_SIZE);
+    if pool_size < MIN_POOL_SIZE {
+        return fail(place("poolSize", cluster.pool_size.is_some()), Problem::PoolSize { size: pool_size });
+    }
+    let image_place = place("image", cluster.image.is_some());
+    let image = cluster.image.as_ref().or(defaults.image.as_ref());
+    parsed::<ImageRef>(image_place, image.map(String::as_str))?;
+    let version_place = place("kubernetesVersion", cluster.kubernetes_version.is_some());
+    let version = cluster.kubernetes_version.as_ref().or(defaults.kubernetes_version.as_ref());
+    let version = parsed::<KubernetesVersion>(version_place, version.map(String::as_str))?;
+    if let Some(version) = version.as_ref().filter(|version| !version.at_least(1, OLDEST_MINOR)) {
+        return fail(version_place, Problem::TooOld { version: version.to_string(), minimum: OLDEST_MINOR });
+    }
+    let api_server_address = match &cluster.api_server_address {
+        None => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        Some(text) => syntax(Place::Cluster(index, "apiServerAddress"), text, "IP address, such as 127.0.0.1")?,
+    };
+    if cluster.api_server_port == Some(0) {
+        let problem = Problem::Bounds { value: 0, min: 1, max: 65_535 };
+        return fail(Place::Cluster(index, "apiServerPort"), problem);
+    }
+    Ok(ClusterSpec {
+        name: name.clone(),
+        image: image.cloned(),
+        kubernetes_version: version,
+        control_planes,
+        workers: nodes - control_planes,
+        pod_subnet,
+        service_subnet,
+        pool_size,
+        api_server_address,
+        api_server_port: cluster.api_server_port,
+    })
+}
+
+fn settings(builder: &NetworkBuilder, fleet: &str) -> Result<NetworkSettings, FleetError> {
+    let fail = |field, problem| Err(FleetError { place: Place::Network(field), problem });
+    let ipv4_subnet = subnet(Place::Network("subnet"), builder.subnet.as_deref())?;
+    let ip_range = subnet(Place::Network("ipRange"), builder.ip_range.as_deref())?;
+    let gateway = match &builder.gateway {
+        Some(text) => Some(syntax(Place::Network("gateway"), text, "IPv4 address, such as 10.9.0.1")?),
+        None => None,
+    };
+    let ipv6_subnet = match &builder.ipv6_subnet {
+        Some(text) => {
+            let subnet: Ipv6Network = syntax(Place::Network("ipv6Subnet"), text, "IPv6 subnet, such as fc00:9::/64")?;
+            Some(cidr::normalise_v6(subnet))
+        }
+        None => None,
+    };
+    match ipv4_subnet {
+        Some(subnet) => inside(subnet, ip_range, gateway)?,
+        None if ip_range.is_some() => return fail("ipRange", Problem::NeedsSubnet),
+        None if gateway.is_some() => return fail("gateway", Problem::NeedsSubnet),
+        None => {}
+    }
+    if let Some(value) = builder.mtu.filter(|mtu| !(MIN_MTU..=MAX_MTU).contains(mtu)) {
+        return fail("mtu", Problem::Bounds { value, min: MIN_MTU, max: MAX_MTU });
+    }
+    let default = if ipv4_subnet.is_some() { fleet } else { SHARED_NETWORK };
+    let name = builder.name.clone().unwrap_or_else(|| default.to_owned());
+    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !begins || ENGINE_NETWORKS.contains(&name.as_str()) || !name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)) {
+        let what = "name for a network: letters, digits, '_', '.' and '-', and none of the engine's own networks";
+        return fail("name", Problem::Syntax { text: name, what });
+    }
+    Ok(NetworkSettings { name, ipv4_subnet, ip_range, gateway, ipv6_subnet, mtu: builder.mtu })
+}
+
+fn inside(subnet: Ipv4Network, ip_range: Option<Ipv4Network>, gateway: Option<Ipv4Addr>) -> Result<(), FleetError> {
+    let fail = |field, problem| Err(FleetError { place: Place::Network(field), problem });
+    if !(8..=28).contains(&subnet.prefix()) {
+        return fail("subnet", Problem::NetworkSubnet { subnet });
+    }
+    if let Some(range) = ip_range.filter(|range| !range.is_subnet_of(subnet)) {
+        return fail("ipRange", Problem::OutsideNetwork { what: "the engine's range", value: range.to_string(), subnet });
+    }
+    let Some(gateway) = gateway else { return Ok(()) };
+    if !subnet.contains(gateway) {
+        return fail("gateway", Problem::OutsideNetwork { what: "the gateway", value: gateway.to_string(), subnet });
+    }
+    if !AddrSet::hosts_of(subnet).covers(&AddrRange::single(gateway)) {
+        return fail("gateway", Problem::Gateway { gateway, subnet });
+    }
+    Ok(())
+}
+
+/// Whether nodes and pools fit on a network of the fleet's own, before anybody makes it.
+fn room(settings: &NetworkSettings, clusters: &[ClusterSpec]) -> Result<(), FleetError> {
+    let Some(subnet) = settings.ipv4_subnet else { return Ok(()) };
+    let pools: Vec<u32> = clusters.iter().map(|cluster| cluster.pool_size).collect();
+    let room = Room { nodes: clusters.iter().map(ClusterSpec::nodes).sum(), pools: &pools };
+    let fine = match settings.ip_range {
+        Some(range) => fits(settings, Some(range), room),
+        None => choose_ip_range(settings, room).is_some(),
+    };
+    if fine {
+        return Ok(());
+    }
+    let beside = settings.ip_range.map(|range| format!(", and pools must stay outside {range}")).unwrap_or_default();
+    let problem = Problem::NoRoom {
+        subnet,
+        hosts: network::hosts(subnet),
+        nodes: room.nodes,
+        pools: pools.iter().copied().map(u64::from).sum(),
+        beside,
+    };
+    Err(FleetError { place: Place::Network("subnet"), problem })
+}
+
+/// The later of two claims is the one that is wrong.
+fn overlaps(claims: &[Claim]) -> Result<(), FleetError> {
+    let mut sorted: Vec<&Claim> = claims.iter().collect();
+    sorted.sort_by_key(|claim| claim.place);
+    for (index, claim) in sorted.iter().enumerate() {
+        if let Some(other) = sorted[..index].iter().find(|other| other.subnet.overlaps(claim.subnet)) {
+            let problem =
+                Problem::Overlap { what: claim.what.clone(), subnet: claim.subnet, other_what: other.what.clone(), other: other.subnet };
+            return Err(FleetError { place: claim.place, problem });
+        }
+    }
+    Ok(())
+}
+
+fn ports(clusters: &[ClusterSpec]) -> Result<(), FleetError> {
+    let mut taken: BTreeMap<u16, Vec<&ClusterSpec>> = BTreeMap::new();
+    for (index, cluster) in clusters.iter().enumerate() {
+        let Some(port) = cluster.api_server_port else { continue };
+        let others = taken.entry(port).or_default();
+        let address = cluster.api_server_address;
+        let same = |other: IpAddr| other == address || other.is_unspecified() || address.is_unspecified();
+        if let Some(other) = others.iter().find(|other| same(other.api_server_address)) {
+            let problem = Problem::PortTaken { port, other: other.name.clone() };
+            return Err(FleetError { place: Place::Cluster(index, "apiServerPort"), problem });
+        }
+        others.push(cluster);
+    }
+    Ok(())
+}
+
+fn pod_claim(index: usize, cluster: &ClusterName, subnet: Ipv4Network) -> Claim {
+    Claim { place: Place::Cluster(index, "podSubnet"), what: format!("pod subnet of {cluster}"), subnet }
+}
+
+fn service_claim(index: usize, cluster: &ClusterName, subnet: Ipv4Network) -> Claim {
+    Claim { place: Place::Cluster(index, "serviceSubnet"), what: format!("service subnet of {cluster}"), subnet }
+}
+
+fn subnet(place: Place, text: Option<&str>) -> Result<Option<Ipv4Network>, FleetError> {
+    let Some(text) = text else { return Ok(None) };
+    let subnet = cidr::normalise(syntax(place, text, "IPv4 subnet, such as 10.9.0.0/16")?);
+    let first = subnet.network();
+    let purpose = match first {
+        _ if first.is_loopback() => "loopback",
+        _ if first.is_link_local() => "link-local addresses",
+        _ if first.is_multicast() => "multicast",
+        _ if first.octets()[0] == 0 => "this network",
+        _ if first.octets()[0] > 239 => "future use",
+        _ => return Ok(Some(subnet)),
+    };
+    Err(FleetError { place, problem: Problem::Special { subnet: subnet.to_string(), purpose } })
+}
+
+fn syntax<T: FromStr>(place: Place, text: &str, what: &'static str) -> Result<T, FleetError> {
+    text.parse().map_err(|_| FleetError { place, problem: Problem::Syntax { text: text.to_owned(), what } })
+}
+
+fn parsed<T: FromStr>(place: Place, text: Option<&str>) -> Result<Option<T>, FleetError>
+where
+    Problem: From<T::Err>,
+{
+    text.map(|text| text.parse().map_err(at(place))).transpose()
+}
+
+fn at<E>(place: Place) -> impl Fn(E) -> FleetError
+where
+    Problem: From<E>,
+{
+    move |error| FleetError { place, problem: error.into() }
+}
