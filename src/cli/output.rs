@@ -51,6 +51,7 @@ pub struct Printer {
     verbose: bool,
     style: Style,
     screen: Arc<Screen>,
+    bars: Option<Arc<Bars>>,
 }
 
 #[derive(Serialize)]
@@ -74,15 +75,11 @@ impl Printer {
             (false, false) if terminals.stderr && env.live_display() => Display::Bars,
             (false, false) => Display::Lines,
         };
-        let screen = if display == Display::Bars { Screen::live() } else { Screen::plain() };
-        Self {
-            display,
-            json,
-            quiet: globals.quiet,
-            verbose: globals.verbose > 0,
-            style: Style::new(!json && terminals.stderr && env.colours()),
-            screen: Arc::new(screen),
-        }
+        let screen = Arc::new(if display == Display::Bars { Screen::live() } else { Screen::plain() });
+        let style = Style::new(!json && terminals.stderr && env.colours());
+        let verbose = globals.verbose > 0;
+        let bars = (display == Display::Bars).then(|| Arc::new(Bars::new(screen.clone(), style, verbose)));
+        Self { display, json, quiet: globals.quiet, verbose, style, screen, bars }
     }
 
     /// Whether results are JSON documents.
@@ -107,11 +104,11 @@ impl Printer {
 
     /// Shows events as decided, and hands them to `also`.
     pub fn reporter(&self, also: Arc<dyn Reporter>) -> Arc<dyn Reporter> {
-        let shown: Arc<dyn Reporter> = match self.display {
-            Display::Errors => Arc::new(Silent),
-            Display::Lines => Arc::new(Lines::new(self.screen(), self.style, self.verbose)),
-            Display::Bars => Arc::new(Bars::new(self.screen(), self.style, self.verbose)),
-            Display::Json => Arc::new(JsonLines::new(self.screen())),
+        let shown: Arc<dyn Reporter> = match (&self.bars, self.display) {
+            (Some(bars), _) => bars.clone(),
+            (None, Display::Errors) => Arc::new(Silent),
+            (None, Display::Json) => Arc::new(JsonLines::new(self.screen())),
+            (None, Display::Lines | Display::Bars) => Arc::new(Lines::new(self.screen(), self.style, self.verbose)),
         };
         Arc::new(Tee(vec![shown, also]))
     }
@@ -136,6 +133,7 @@ impl Printer {
     /// # Errors
     /// As [`Printer::result`].
     pub fn data(&self, text: &str) -> Result<(), CliError> {
+        self.settle();
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => CliError::new(Exit::BrokenPipe, "standard output was closed"),
@@ -158,10 +156,18 @@ impl Printer {
 
     /// Tells why the run failed. A reader that went away is not told.
     pub fn error(&self, error: &CliError) {
+        self.settle();
         match (error.kind, self.json) {
             (Exit::BrokenPipe, _) => {}
             (_, true) => self.screen.write(&error.json()),
             (_, false) => self.screen.write(&error.text(self.style)),
+        }
+    }
+
+    /// Takes live lines away before results or errors.
+    fn settle(&self) {
+        if let Some(bars) = &self.bars {
+            bars.close();
         }
     }
 }

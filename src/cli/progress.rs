@@ -21,7 +21,15 @@ pub struct Bars {
     style: Style,
     /// Whether the end of every step leaves a line.
     verbose: bool,
-    lines: Mutex<BTreeMap<Option<String>, Line>>,
+    drawn: Mutex<Drawn>,
+}
+
+/// Lines by their cluster; the fleet's own, under `None`, stands first.
+#[derive(Default)]
+struct Drawn {
+    lines: BTreeMap<Option<String>, Line>,
+    /// Nothing is drawn any more: results follow.
+    closed: bool,
 }
 
 struct Line {
@@ -43,16 +51,16 @@ struct Lane {
 impl Bars {
     /// Bars on this screen.
     pub fn new(screen: Arc<Screen>, style: Style, verbose: bool) -> Self {
-        Self { screen, style, verbose, lines: Mutex::default() }
+        Self { screen, style, verbose, drawn: Mutex::default() }
     }
 
-    /// Takes the live lines away.
-    pub fn clear(&self) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        for line in lines.values() {
+    /// Takes the live lines away for good; events that come late draw nothing.
+    pub fn close(&self) {
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        drawn.closed = true;
+        for line in std::mem::take(&mut drawn.lines).into_values() {
             line.bar.finish_and_clear();
         }
-        lines.clear();
     }
 
     /// Whether an event leaves a line that stays.
@@ -66,12 +74,15 @@ impl Bars {
 
     fn draw(&self, event: &Event) {
         let Some(bars) = self.screen.bars() else { return };
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if drawn.closed {
+            return;
+        }
+        let lines = &mut drawn.lines;
         if !lines.contains_key(&event.cluster) {
-            let bar = ProgressBar::new_spinner().with_prefix(event.cluster.clone().unwrap_or_else(|| "fleet".to_owned()));
-            // The fleet's line stands first, clusters follow in the order of their names.
             let place = lines.keys().filter(|key| **key < event.cluster).count();
-            let bar = bars.insert(place, bar);
+            let name = event.cluster.clone().unwrap_or_else(|| "fleet".to_owned());
+            let bar = bars.insert(place, ProgressBar::new_spinner().with_prefix(name));
             lines.insert(event.cluster.clone(), Line { bar, lane: Lane::default() });
             let width = lines.values().map(|line| line.bar.prefix().chars().count()).max().unwrap_or(0);
             for line in lines.values() {
@@ -102,7 +113,7 @@ impl Reporter for Bars {
 
 impl Drop for Bars {
     fn drop(&mut self) {
-        self.clear();
+        self.close();
     }
 }
 
@@ -143,11 +154,15 @@ impl Lane {
 }
 
 fn bar_style(width: usize, style: Style) -> ProgressStyle {
-    let template = match style.is_coloured() {
+    // The template is constant but for the width, and a test reads it.
+    ProgressStyle::with_template(&template(width, style)).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn template(width: usize, style: Style) -> String {
+    match style.is_coloured() {
         true => format!("{{spinner:.cyan}} {{prefix:{width}.bold}} {{elapsed:>4.dim}} {{wide_msg}}"),
         false => format!("{{spinner}} {{prefix:{width}}} {{elapsed:>4}} {{wide_msg}}"),
-    };
-    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+    }
 }
 
 #[cfg(test)]
@@ -175,10 +190,8 @@ mod tests {
     #[test]
     fn templates_are_valid() {
         for coloured in [false, true] {
-            let style = Style::new(coloured);
-            // An invalid template would silently fall back to another look.
-            let template = bar_style(8, style);
-            drop(template);
+            // An invalid one would silently give the lines another look.
+            ProgressStyle::with_template(&template(8, Style::new(coloured))).unwrap();
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a command that needs the engine works with: the connection, the files, the voice.
 
+use std::future::Future;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,22 +8,22 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::Globals;
-use super::env::Env;
+use super::env::{self, Env};
 use super::errors::CliError;
 use super::exit::Exit;
 use super::output::Printer;
 use super::summary::Summary;
 use crate::domain::fleet::Fleet;
+use crate::domain::fleet_builder::{DEFAULT_CLUSTERS, DEFAULT_FLEET};
 use crate::domain::fleet_file;
 use crate::domain::name::FleetName;
 use crate::engine::Engine;
+use crate::engine::connect::{ConnectError, ConnectOptions, connect};
 use crate::event::Reporter;
 use crate::ops::Kindmesh;
 
 /// The fleet file that is read when it is there and none is named.
 const DEFAULT_FILE: &str = "kindmesh.yaml";
-/// Clusters of a fleet without a file.
-const DEFAULT_CLUSTERS: u32 = 2;
 
 /// One run.
 pub struct Session {
@@ -72,10 +73,40 @@ impl Session {
     /// Connects to the engine.
     ///
     /// # Errors
-    /// [`Exit::Engine`] with every address that was tried.
+    /// [`Exit::Engine`] with every address that was tried, [`Exit::Config`] when an address or a
+    /// context cannot work, [`Exit::Cancelled`] when a signal comes first.
     pub async fn engine(&self) -> Result<Arc<dyn Engine>, CliError> {
-        let _ = (&self.globals.host, &self.globals.context, &self.env);
-        Err(CliError::new(Exit::Engine, "stub"))
+        let options = self.connect_options();
+        self.or_cancelled(async { connect(&options).await.map_err(unreachable) }).await
+    }
+
+    /// Flags are stronger than variables: with `--host` or `--context` DOCKER_HOST says nothing.
+    fn connect_options(&self) -> ConnectOptions {
+        let text = |name| self.env.text(name).map(str::to_owned);
+        let context = self.globals.context.clone();
+        ConnectOptions {
+            host: self.globals.host.clone(),
+            docker_host: if context.is_some() { None } else { text(env::DOCKER_HOST) },
+            docker_context: context.or_else(|| text(env::DOCKER_CONTEXT)),
+            docker_config_dir: self.env.docker_config_dir(),
+            home: self.env.home(),
+            docker_tls_verify: text(env::DOCKER_TLS_VERIFY),
+            docker_cert_path: self.env.path(env::DOCKER_CERT_PATH),
+            xdg_runtime_dir: self.env.path(env::XDG_RUNTIME_DIR),
+            uid: user_id(),
+            ..ConnectOptions::default()
+        }
+    }
+
+    /// Runs work that changes nothing and may be dropped anywhere: the first signal ends it.
+    ///
+    /// # Errors
+    /// The work's own; [`Exit::Cancelled`] when a signal came first.
+    pub async fn or_cancelled<T, E: Into<CliError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, CliError> {
+        match self.cancel.run_until_cancelled(work).await {
+            Some(result) => result.map_err(Into::into),
+            None => Err(CliError::new(Exit::Cancelled, "cancelled")),
+        }
     }
 
     /// A handle on the engine that knows the kubeconfig files, `named` alone when there is one.
@@ -123,8 +154,32 @@ impl Session {
     /// # Errors
     /// [`Exit::Config`] when it cannot be built.
     pub fn plain_fleet(&self, name: Option<FleetName>, clusters: Option<u32>) -> Result<Fleet, CliError> {
-        fleet_file::plain(name, clusters.unwrap_or(DEFAULT_CLUSTERS)).map_err(|error| CliError::from_error(Exit::Config, &error))
+        let name = name.map_or_else(|| DEFAULT_FLEET.to_owned(), |name| name.to_string());
+        let fleet = Fleet::builder(name).clusters(clusters.unwrap_or(DEFAULT_CLUSTERS)).build();
+        fleet.map_err(|error| CliError::from_error(Exit::Config, &error))
     }
+}
+
+/// Why no engine was reached, with one cause for each address.
+fn unreachable(error: ConnectError) -> CliError {
+    let ConnectError::NoEngine { tried } = &error else { return CliError::from_error(Exit::Config, &error) };
+    let hint = match tried.iter().any(|attempt| attempt.denied) {
+        true => "run as root or join the group that owns the socket, or name another engine with --host or DOCKER_HOST",
+        false => {
+            "start an engine (`systemctl start docker`, `systemctl --user start podman.socket`), or name one with --host or DOCKER_HOST"
+        }
+    };
+    let mut wrapped = CliError::new(Exit::Engine, "no container engine answers").hint(hint);
+    wrapped.causes.extend(tried.iter().map(ToString::to_string));
+    wrapped
+}
+
+/// Number of the user who runs this, where the system tells.
+fn user_id() -> Option<u32> {
+    #[cfg(target_os = "linux")]
+    return std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").ok()?).into();
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 fn read(path: &Path) -> Result<String, CliError> {

@@ -78,7 +78,7 @@ pub async fn run(session: &Session, args: &GetArgs) -> Result<(), CliError> {
 }
 
 async fn clusters(session: &Session, kindmesh: &Kindmesh) -> Result<(), CliError> {
-    let document = Clusters { clusters: kindmesh.clusters().await? };
+    let document = Clusters { clusters: session.or_cancelled(kindmesh.clusters()).await? };
     session.printer().result(&document, || lines(document.clusters.iter().map(|cluster| &cluster.name)))?;
     if document.clusters.is_empty() {
         session.printer().say("No clusters found.");
@@ -87,7 +87,7 @@ async fn clusters(session: &Session, kindmesh: &Kindmesh) -> Result<(), CliError
 }
 
 async fn nodes(session: &Session, kindmesh: &Kindmesh, args: &NodesArgs) -> Result<(), CliError> {
-    let document = Nodes { nodes: kindmesh.nodes(args.cluster.as_deref()).await? };
+    let document = Nodes { nodes: session.or_cancelled(kindmesh.nodes(args.cluster.as_deref())).await? };
     session.printer().result(&document, || lines(document.nodes.iter().map(|node| &node.name)))?;
     if document.nodes.is_empty() {
         match &args.cluster {
@@ -101,9 +101,9 @@ async fn nodes(session: &Session, kindmesh: &Kindmesh, args: &NodesArgs) -> Resu
 async fn kubeconfig(session: &Session, kindmesh: &Kindmesh, args: &KubeconfigArgs) -> Result<(), CliError> {
     let cluster = match &args.cluster {
         Some(name) => name.clone(),
-        None => only(kindmesh.clusters().await?)?,
+        None => only(session.or_cancelled(kindmesh.clusters()).await?)?,
     };
-    let kubeconfig = kindmesh.kubeconfig(&cluster, args.internal).await?;
+    let kubeconfig = session.or_cancelled(kindmesh.kubeconfig(&cluster, args.internal)).await?;
     let document = Kubeconfig { cluster, kubeconfig };
     session.printer().result(&document, || document.kubeconfig.clone())
 }

@@ -35,7 +35,7 @@ struct Document {
 /// When the engine cannot be asked. An API server that does not answer is a part of the result.
 pub async fn run(session: &Session, args: &StatusArgs) -> Result<(), CliError> {
     let kindmesh = session.kindmesh(None).await?;
-    let document = Document { fleets: kindmesh.status(args.fleet.as_ref()).await? };
+    let document = Document { fleets: session.or_cancelled(kindmesh.status(args.fleet.as_ref())).await? };
     session.printer().result(&document, || text(&document.fleets))?;
     if document.fleets.is_empty() {
         session.printer().say("no fleets; make one with `kindmesh up`");

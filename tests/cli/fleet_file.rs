@@ -1,0 +1,58 @@
+//! Fleet files that are none: where, what, and what was meant.
+
+use crate::support::Sealed;
+
+fn refused(text: &str) -> String {
+    let sealed = Sealed::new();
+    sealed.write("fleet.yaml", text);
+    sealed.run(&["up", "-f", "fleet.yaml"]).failed(3)
+}
+
+const HEAD: &str = "apiVersion: kindmesh.dev/v1alpha1\nkind: Fleet\n";
+
+#[test]
+fn an_unknown_key_is_told_with_its_place_and_a_suggestion() {
+    let said = refused(&format!("{HEAD}name: demo\nclustres: 2\n"));
+    assert!(said.contains("fleet.yaml:4:1") && said.contains("clustres") && said.contains("clusters"), "{said}");
+    assert!(said.contains("kindmesh schema"), "{said}");
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place() {
+    for (body, place, words) in [
+        ("name: Not_A_Name\n", "fleet.yaml:3:", "Not_A_Name"),
+        ("name: a\nname: b\n", "fleet.yaml:4:", "name"),
+        ("clusters: many\n", "fleet.yaml:3:", "clusters"),
+        ("clusters: [\n", "fleet.yaml:", "error"),
+    ] {
+        let said = refused(&format!("{HEAD}{body}"));
+        assert!(said.contains(place) && said.contains(words), "{body:?}: {said}");
+    }
+}
+
+#[test]
+fn the_file_of_this_folder_is_used_when_none_is_named() {
+    let sealed = Sealed::new();
+    sealed.write("kindmesh.yaml", "kind: Flet\n");
+    for args in [&["up"][..], &["down"]] {
+        let said = sealed.run(args).failed(3);
+        assert!(said.contains("kindmesh.yaml") && said.contains("using "), "{said}");
+    }
+    // A fleet that is named is another one: the file is not looked at.
+    for args in [&["up", "--fleet", "other"][..], &["down", "--fleet", "other"], &["up", "--clusters", "1"], &["down", "--all"]] {
+        let _ = sealed.run(args).failed(4);
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told() {
+    let said = Sealed::new().run(&["up", "-f", "missing.yaml"]).failed(9);
+    assert!(said.contains("missing.yaml") && said.contains("caused by"), "{said}");
+}
+
+#[test]
+fn standard_input_is_a_file_too() {
+    let ran = Sealed::new().run_with_input(&["up", "-f", "-"], &format!("{HEAD}nmae: x\n"));
+    let said = ran.failed(3);
+    assert!(said.contains("standard input:3:1") && said.contains("name"), "{said}");
+}
