@@ -97,7 +97,7 @@ const RULES: &[Rule] = &[
         promise: "the library never prints",
         within: &["src/"],
         except: CLI,
-        banned: &["println!", "eprintln!", "print!", "eprint!", "dbg!", "stdout()", "stderr()"],
+        banned: &["println!", "eprintln!", "print!", "eprint!", "dbg!", "io::stdout", "io::stderr"],
         allowed: &[],
     },
     Rule {
