@@ -73,7 +73,8 @@ impl Plan {
             .iter()
             .map(|build| GoBuild { dir: fill(&build.dir), ldflags: fill(&build.ldflags), ..build.clone() })
             .collect();
-        let images = inputs.recipe.images.iter().map(|image| ComponentImage { reference: fill(&image.reference), ..image.clone() }).collect();
+        let images =
+            inputs.recipe.images.iter().map(|image| ComponentImage { reference: fill(&image.reference), ..image.clone() }).collect();
         let mut plan = Self { steps: Vec::new(), builds, images };
         for index in 0..plan.builds.len() {
             plan.add_build(inputs, index);
@@ -231,4 +232,89 @@ impl Tree {
 fn json(part: &impl serde::Serialize) -> Vec<u8> {
     // Plain structs of strings always serialize.
     serde_json::to_vec(part).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(version: &str) -> Inputs {
+        let files = Files::built_in();
+        let recipe = Recipe::read(&files).unwrap();
+        let version = version.parse().unwrap();
+        let own = [("etcd", "1"), ("coredns", "2"), ("pause", "3")].map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let variables = Variables::new(&recipe, &version, &own);
+        let toolchain = Toolchain { version: "go1.26.8 linux/amd64".into(), architecture: "amd64".into() };
+        Inputs { recipe, files, variables, toolchain, mmdebstrap: "mmdebstrap 1.3.5".into() }
+    }
+
+    /// Names of the kept steps whose key is not the same.
+    fn changed(before: &Inputs, after: &Inputs) -> Vec<String> {
+        let (before, after) = (Plan::new(before), Plan::new(after));
+        assert_eq!(before.steps.len(), after.steps.len());
+        let pairs = before.steps.iter().zip(&after.steps);
+        pairs.filter(|(one, other)| one.key != other.key).map(|(one, _)| one.name.clone()).collect()
+    }
+
+    #[test]
+    fn steps_come_after_what_they_need_and_kubernetes_is_first() {
+        let plan = Plan::new(&inputs("1.34.4"));
+        for (index, step) in plan.steps.iter().enumerate() {
+            assert!(step.after.iter().all(|before| *before < index), "{} comes too early", step.name);
+        }
+        let first = plan.steps.iter().find(|step| matches!(step.work, Work::Compile(_))).unwrap();
+        assert_eq!(first.name, "compile kubernetes");
+    }
+
+    #[test]
+    fn a_change_reaches_what_follows_from_it_and_nothing_else() {
+        let base = inputs("1.34.4");
+        assert_eq!(changed(&base, &base.clone()), Vec::<String>::new());
+        let with = |change: fn(&mut Inputs)| {
+            let mut other = base.clone();
+            change(&mut other);
+            changed(&base, &other)
+        };
+        // A changed entrypoint only makes the image anew.
+        assert_eq!(with(|inputs| inputs.files.set("node/entrypoint", b"#!/bin/sh\n")), ["assemble the node image"]);
+        assert_eq!(with(|inputs| inputs.recipe.node.units.mask.push("x.service".into())), ["assemble the node image"]);
+        assert_eq!(
+            with(|inputs| inputs.files.set("modules/etcd/go.sum", b"")),
+            ["compile etcd", "fill the image store", "assemble the node image"]
+        );
+        assert_eq!(
+            with(|inputs| inputs.recipe.roots.get_mut("base").unwrap().packages.push("jq".into())),
+            ["make Debian root base", "fill the image store", "assemble the node image"]
+        );
+        assert_eq!(with(|inputs| inputs.files.set("base/iptables-flavour", b"")), ["fill the image store", "assemble the node image"]);
+        // Tests and notes beside the sources are not built.
+        assert_eq!(with(|inputs| inputs.files.set("programs/internal/cni/new_test.go", b"package cni")), Vec::<String>::new());
+        assert_eq!(with(|inputs| inputs.toolchain.version = "go1.27 linux/amd64".into()).len(), base.recipe.builds.len() + 2);
+    }
+
+    #[test]
+    fn a_version_without_a_pin_is_resolved_first() {
+        let plan = Plan::new(&inputs("1.99.0"));
+        let (resolve, step) = plan.find(&Work::Resolve(0)).unwrap();
+        assert_eq!(step.name, "resolve modules of kubernetes");
+        assert_eq!(plan.find(&Work::Fetch(0)).unwrap().1.after, [resolve]);
+        assert!(plan.find(&Work::Resolve(1)).is_none());
+        assert_ne!(plan.key(&Work::Compile(0)), Plan::new(&inputs("1.99.1")).key(&Work::Compile(0)));
+        assert_eq!(plan.key(&Work::Compile(1)), Plan::new(&inputs("1.34.4")).key(&Work::Compile(1)));
+    }
+
+    #[test]
+    fn only_what_is_missing_is_done() {
+        let plan = Plan::new(&inputs("1.34.4"));
+        let needed = |kept: &dyn Fn(&Step) -> bool| {
+            let slots = plan.slots(&[Work::Image], kept);
+            plan.steps.iter().zip(slots).filter(|(_, slot)| slot.needed).map(|(step, _)| step.name.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(needed(&|step| step.work == Work::Image), Vec::<&str>::new());
+        assert_eq!(needed(&|step| step.key.is_some() && step.work != Work::Image), ["assemble the node image"]);
+        let without_etcd =
+            |step: &Step| step.key.is_some() && step.name != "compile etcd" && !matches!(step.work, Work::Image | Work::Store);
+        assert_eq!(needed(&without_etcd), ["fetch etcd", "compile etcd", "fill the image store", "assemble the node image"]);
+        assert_eq!(needed(&|_| false).len(), plan.steps.len());
+    }
 }

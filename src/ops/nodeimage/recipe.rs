@@ -272,7 +272,10 @@ impl Root {
 
 /// Reads permission bits in octal.
 pub(super) fn parse_mode(text: &str) -> Result<u32, String> {
-    u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777).ok_or_else(|| format!("'{text}' is no file mode; expected something like 0755"))
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o7777)
+        .ok_or_else(|| format!("'{text}' is no file mode; expected something like 0755"))
 }
 
 #[cfg(test)]

@@ -101,7 +101,8 @@ impl Filling<'_> {
         self.exec(id, "label the images", ExecRequest::new(["/bin/sh", "-c", &self.label_script()])).await?;
         (self.on_line)("copying the store");
         self.engine.stop_container(id, STOP_GRACE).await.map_err(BuildError::engine("stop the build container"))?;
-        let archive = self.engine.get_archive(id, &self.store.containerd_root).await.map_err(BuildError::engine("read the filled store"))?;
+        let archive =
+            self.engine.get_archive(id, &self.store.containerd_root).await.map_err(BuildError::engine("read the filled store"))?;
         let reader = StreamReader::new(archive, self.cancel.clone());
         let (path, dropped) = (self.store.path.clone(), self.dropped());
         let (file, cancel) = (target.to_path_buf(), self.cancel.clone());
@@ -278,6 +279,8 @@ mod tests {
         let mut source = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_gnu();
         header.set_mode(0o600);
+        header.set_uid(0);
+        header.set_gid(0);
         header.set_size(1);
         let blobs = "containerd/io.containerd.content.v1.content/blobs/sha256";
         let names = [

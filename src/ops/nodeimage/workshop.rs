@@ -166,7 +166,8 @@ impl Workshop {
         let layers = self.root_layers(&self.inputs.recipe.node.root).await?;
         let archive = self.archive(reference.clone(), ImageConfig::default(), layers);
         *self.scratch_image.lock().unwrap_or_else(PoisonError::into_inner) = Some(reference.clone());
-        self.load(archive, &[]).await?;
+        let all = (0..archive.layers.len()).collect();
+        self.load(archive, all).await?;
         Ok(reference)
     }
 
@@ -185,14 +186,25 @@ impl Workshop {
         let labels = BTreeMap::from([(LABEL_INPUTS.to_owned(), key), (LABEL_VERSION.to_owned(), version)]);
         let megabytes = layers.iter().map(|(_, layer)| layer.size).sum::<u64>() / 1_000_000;
         on_line(&format!("loading {megabytes} MB into the engine"));
-        self.load(self.archive(self.tag.clone(), nodefiles::config(&self.inputs, labels), layers), &[]).await
+        let large = (0..layers.len().saturating_sub(1)).collect();
+        self.load(self.archive(self.tag.clone(), nodefiles::config(&self.inputs, labels), layers), large).await
     }
 
-    async fn load(&self, archive: ImageArchive, omitted: &[usize]) -> Result<()> {
+    /// Loads an image; first without the layers that an earlier build usually left with the engine,
+    /// which takes a moment instead of a gigabyte. An engine that lacks one of them refuses that.
+    async fn load(&self, archive: ImageArchive, likely_there: Vec<usize>) -> Result<()> {
         let what = format!("load {}", archive.references.join(", "));
-        let (stop, omitted) = (self.cancel.clone(), omitted.to_vec());
-        let stream = stream_of("load image", self.cancel.clone(), move |out| archive.write_to(out, &omitted, &stop));
-        self.engine.load_images(stream).await.map_err(BuildError::engine(what)).map(drop)
+        let archive = Arc::new(archive);
+        for omitted in [likely_there, Vec::new()] {
+            let (content, stop, whole) = (Arc::clone(&archive), self.cancel.clone(), omitted.is_empty());
+            let stream = stream_of("load image", self.cancel.clone(), move |out| content.write_to(out, &omitted, &stop));
+            match self.engine.load_images(stream).await {
+                Ok(_) => return Ok(()),
+                Err(error) if whole || self.cancel.is_cancelled() => return Err(BuildError::engine(what)(error)),
+                Err(error) => tracing::debug!(%error, "the engine lacks layers; sending all"),
+            }
+        }
+        Ok(())
     }
 
     fn archive(&self, reference: String, config: ImageConfig, layers: Vec<(String, Layer)>) -> ImageArchive {
