@@ -54,7 +54,8 @@ fn mod_files_only_declare() {
             let words: Vec<&str> = statement.split_whitespace().filter(|word| !word.starts_with("pub")).collect();
             let first = words.first().copied().unwrap_or_default();
             let visible = statement.starts_with("pub(in") && words.contains(&"use");
-            assert!(matches!(first, "mod" | "use") || visible, "{} does more than declare: {statement}", source.path);
+            let begin = statement.lines().next().unwrap_or_default();
+            assert!(matches!(first, "mod" | "use") || visible, "{} does more than declare: {begin}", source.path);
         }
     }
 }
