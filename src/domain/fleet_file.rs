@@ -146,9 +146,23 @@ impl Fault {
             Error::SerdeInvalidType { unexpected, expected, .. } | Error::SerdeInvalidValue { unexpected, expected, .. } => {
                 Fault::Value { message: format!("here is {unexpected} where {expected} is expected") }
             }
-            Error::InvalidScalar { ty, .. } => Fault::Value { message: format!("this is no {ty}") },
+            Error::InvalidScalar { ty, .. } => Fault::Value { message: format!("{} is expected here", in_words(ty)) },
+            Error::Unexpected { expected, .. } => Fault::Value { message: format!("{} is expected here", in_words(expected)) },
+            Error::InvalidBooleanStrict { .. } => Fault::Value { message: "true or false is expected here".to_owned() },
             other => Fault::Syntax { message: plain_message(other) },
         }
+    }
+}
+
+/// The reader's names for types and tokens, for somebody who knows YAML and not Rust.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "u32" => "a whole number",
+        "u16" => "a whole number up to 65535",
+        "string scalar" => "a text",
+        "mapping start" => "a mapping",
+        "sequence start" => "a list",
+        other => other,
     }
 }
 
