@@ -68,16 +68,22 @@ apt_install() {
   retry 2 "${install[@]}" >"$output" 2>&1 </dev/null || { cat "$output" >&2; fail "cannot install ${missing[*]}"; }
 }
 
-# The mirror that apt itself is configured with: other suites are fetched from there too.
+# The mirror that apt itself is configured with: other suites are fetched from there too. apt knows it from the lists
+# it has downloaded.
 debian_mirror() {
   local uri
-  # shellcheck disable=SC2016 # apt's own format placeholders
-  uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' 2>/dev/null | head -n 1)
-  # Without downloaded lists apt does not know the origin; then the first source that is named like Debian's serves.
-  # shellcheck disable=SC2016
-  [ -n "$uri" ] || uri=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' | awk '/debian\/? /{print $1; exit}')
+  uri=$(known_mirror)
+  if [ -z "$uri" ]; then
+    retry 3 apt-get -qq update >&2
+    uri=$(known_mirror)
+  fi
   [ -n "$uri" ] || fail "apt knows no Debian mirror" "add one to /etc/apt/sources.list.d"
   printf '%s\n' "$uri"
+}
+
+# shellcheck disable=SC2016 # apt's own placeholder
+known_mirror() {
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' 2>/dev/null | head -n 1
 }
 
 # engine_get SOCKET PATH: a GET to the engine behind a socket; the body on stdout.

@@ -109,6 +109,12 @@ impl Env {
         }
     }
 
+    /// The whole environment, for the compilers that a node image's build runs: they read variables
+    /// of their own.
+    pub fn for_programs(&self) -> Vec<(String, String)> {
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    }
+
     /// Text of a variable; `None` when it is unset, empty or no text.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.values.get(name).and_then(|value| value.to_str())

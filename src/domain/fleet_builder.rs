@@ -454,6 +454,12 @@ impl NetworkBuilder {
         self
     }
 
+    /// IPv4 subnet, CIDR: makes it a network of the fleet's own.
+    pub fn subnet(mut self, subnet: impl Into<String>) -> Self {
+        self.subnet = Some(subnet.into());
+        self
+    }
+
     /// Part of the subnet that the engine hands out by itself, CIDR.
     pub fn ip_range(mut self, range: impl Into<String>) -> Self {
         self.ip_range = Some(range.into());

@@ -14,4 +14,5 @@ pub mod name;
 pub mod net;
 pub mod node;
 pub mod proxy;
+pub mod suggest;
 pub mod version;

@@ -8,6 +8,7 @@ use backon::{ExponentialBuilder, Retryable as _};
 use crate::domain::fleet::ClusterSpec;
 use crate::domain::image::{ImageRef, OFFLINE_REPOSITORY, candidates};
 use crate::domain::version::KubernetesVersion;
+use crate::engine::registry::{CredentialsError, credentials_for};
 use crate::engine::{Engine, EngineErrorKind, ImageInfo, PullProgress};
 
 use super::context::{Outcome, Scope};
@@ -62,7 +63,17 @@ fn wanted(cluster: &ClusterSpec) -> Result<Vec<ImageRef>> {
 
 async fn pull(engine: &dyn Engine, image: &ImageRef, config: Option<&Path>, scope: &Scope, step: &str) -> Result<ImageInfo> {
     let credentials = match config {
-        Some(_) => None,
+        // Some repositories need no login, so a helper program that cannot be run is no end yet.
+        Some(path) => match credentials_for(path, image.registry()) {
+            Ok(credentials) => credentials,
+            Err(error @ CredentialsError::Helper { .. }) => {
+                scope.warn(step, error.to_string());
+                None
+            }
+            Err(error) => {
+                return Err(Error::new(ErrorKind::Image, format!("credentials for {}", image.registry())).because(error));
+            }
+        },
         None => None,
     };
     let progress = |progress: PullProgress| scope.progress(step, pull_message(image, &progress));

@@ -17,6 +17,7 @@ mod inventory;
 mod kubeconfig_entry;
 mod kubeconfig_file;
 mod network;
+pub mod nodeimage;
 mod nodes;
 mod pools;
 mod preflight;

@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
-
+use super::super::duration;
 use super::super::errors::CliError;
 use super::super::exit::Exit;
 use super::super::session::Session;
+use crate::domain::image;
 use crate::domain::version::KubernetesVersion;
+use crate::ops::nodeimage::{self, Build, BuildError, Tools};
 
 const EXAMPLES: &str = "\
-Needs Go, mmdebstrap and the usual tools of a Debian machine, and no image registry. The first build
-takes long; a second one with nothing changed takes seconds.
+Needs Go and mmdebstrap, the only programs that kindmesh ever runs, and no image registry. The first
+build takes long; a second one with nothing changed takes seconds.
 
 Examples:
   kindmesh build node-image
@@ -47,13 +48,15 @@ struct NodeImageArgs {
     /// Folder of another recipe [default: the one built in]
     #[arg(long, value_name = "DIR")]
     recipe: Option<PathBuf>,
-}
-
-/// What a build made.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Built {
-    image: String,
+    /// Go's command
+    #[arg(long, value_name = "PATH", default_value = "go")]
+    go: PathBuf,
+    /// Debian's root builder
+    #[arg(long, value_name = "PATH", default_value = "mmdebstrap")]
+    mmdebstrap: PathBuf,
+    /// Leave kubectl, kube-apiserver and the other programs in the cache, in bin/VERSION
+    #[arg(long)]
+    programs: bool,
 }
 
 /// Runs it. The image's name goes to standard output.
@@ -67,7 +70,37 @@ pub async fn run(session: &Session, args: &BuildArgs) -> Result<(), CliError> {
 }
 
 async fn node_image(session: &Session, args: &NodeImageArgs) -> Result<(), CliError> {
-    let _ = (session, args, &args.kubernetes_version, &args.image, &args.cache, &args.recipe);
-    let _ = Built { image: String::new() };
-    Err(CliError::new(Exit::Failure, "stub"))
+    let version = args.kubernetes_version.clone().unwrap_or_else(image::default_version);
+    let cache = args.cache.clone().or_else(|| session.env().cache_dir().map(|folder| folder.join("node-image"))).ok_or_else(|| {
+        CliError::new(Exit::Config, "there is no place for the build's cache: neither XDG_CACHE_HOME nor HOME is set")
+            .hint("name a folder with `--cache`")
+    })?;
+    let build = Build {
+        tag: args.image.clone().unwrap_or_else(|| image::offline_image(&version).short()),
+        version,
+        cache,
+        recipe: args.recipe.clone(),
+        tools: Tools { go: args.go.clone(), mmdebstrap: args.mmdebstrap.clone(), env: session.env().for_programs() },
+        programs: args.programs,
+    };
+    let engine = session.engine().await?;
+    let built = nodeimage::build(engine, &build, session.reporter(), session.cancel()).await.map_err(failed)?;
+    let repeated = built.steps.iter().filter(|step| !step.cached).count();
+    let closing = match repeated {
+        0 => format!("{} is up to date ({})", built.reference, duration::short(built.took)),
+        _ => format!("{} is built: {repeated} of {} steps in {}", built.reference, built.steps.len(), duration::short(built.took)),
+    };
+    session.printer().result(&built, || built.reference.clone())?;
+    session.printer().say(&closing);
+    Ok(())
+}
+
+fn failed(error: BuildError) -> CliError {
+    let exit = match &error {
+        BuildError::Recipe { .. } => Exit::Config,
+        BuildError::Engine { .. } => Exit::Engine,
+        BuildError::Cancelled => Exit::Cancelled,
+        _ => Exit::Failure,
+    };
+    CliError::from_error(exit, &error).hint("what was finished is kept: the same command goes on from there")
 }

@@ -76,8 +76,9 @@ impl ImageArchive {
         format!("sha256:{}", sha256(&self.document()))
     }
 
-    /// Writes the archive. Layers that appear twice are written once. Blocking.
-    pub fn write_to(&self, out: &mut dyn Write, cancel: &CancellationToken) -> io::Result<()> {
+    /// Writes the archive, without the content of `omitted` layers (by index), which the engine must
+    /// have. Layers that appear twice are written once. Blocking.
+    pub fn write_to(&self, out: &mut dyn Write, omitted: &[usize], cancel: &CancellationToken) -> io::Result<()> {
         let mut builder = Builder::new(out);
         let document = self.document();
         let config = format!("{}.json", sha256(&document));
@@ -85,7 +86,7 @@ impl ImageArchive {
         let manifest = json!([{"Config": config, "RepoTags": self.references, "Layers": paths}]).to_string();
         builder.append_data(&mut header(document.len() as u64), &config, document.as_slice())?;
         for (index, (_, layer)) in self.layers.iter().enumerate() {
-            if paths[..index].contains(&paths[index]) {
+            if omitted.contains(&index) || paths[..index].contains(&paths[index]) {
                 continue;
             }
             // The length is known beforehand, so the layer can go straight through.
@@ -134,7 +135,7 @@ mod tests {
 
     fn written(image: &ImageArchive) -> Vec<u8> {
         let mut bytes = Vec::new();
-        image.write_to(&mut bytes, &CancellationToken::new()).unwrap();
+        image.write_to(&mut bytes, &[], &CancellationToken::new()).unwrap();
         bytes
     }
 

@@ -69,13 +69,20 @@ impl Cache {
     /// A folder that is gone when dropped. Blocking.
     pub fn scratch(&self, step: &str) -> Result<tempfile::TempDir> {
         let temporary = self.root.join("tmp");
-        tempfile::Builder::new().prefix(&format!("{}-", step.replace(' ', "-"))).tempdir_in(&temporary).map_err(BuildError::io("make a folder in", &temporary))
+        tempfile::Builder::new()
+            .prefix(&format!("{}-", step.replace(' ', "-")))
+            .tempdir_in(&temporary)
+            .map_err(BuildError::io("make a folder in", &temporary))
     }
 
     /// Reads a layer that a step kept. Blocking.
     pub fn layer(&self, step: &str, key: &str) -> Result<Layer> {
         let folder = self.folder(step, key);
-        let damaged = |path: PathBuf, message: String| BuildError::Io { verb: "read the kept layer (remove its folder and build again)", path, source: io::Error::other(message) };
+        let damaged = |path: PathBuf, message: String| BuildError::Io {
+            verb: "read the kept layer (remove its folder and build again)",
+            path,
+            source: io::Error::other(message),
+        };
         let record = folder.join("layer.json");
         let text = fs::read(&record).map_err(BuildError::io("read", &record))?;
         let LayerRecord { digest, size } = serde_json::from_slice(&text).map_err(|error| damaged(record, error.to_string()))?;
@@ -127,6 +134,12 @@ impl Draft {
         self.folder.path().join("out")
     }
 
+    /// A name that no other draft has at the time.
+    pub fn name(&self) -> String {
+        let name = self.folder.path().file_name().unwrap_or_default().to_string_lossy();
+        name.rsplit('-').next().unwrap_or_default().to_owned()
+    }
+
     /// File that a kept layer is written to.
     pub fn layer_path(&self) -> PathBuf {
         self.path().join(LAYER)
@@ -136,7 +149,8 @@ impl Draft {
     pub fn describe_layer(&self, written: &Written) -> Result<()> {
         let record = LayerRecord { digest: written.digest.clone(), size: written.size };
         let path = self.path().join("layer.json");
-        let text = serde_json::to_vec(&record).map_err(|error| BuildError::Io { verb: "write", path: path.clone(), source: error.into() })?;
+        let text =
+            serde_json::to_vec(&record).map_err(|error| BuildError::Io { verb: "write", path: path.clone(), source: error.into() })?;
         fs::write(&path, text).map_err(BuildError::io("write", &path))?;
         let files = self.path().join("files");
         fs::write(&files, written.listing.to_string()).map_err(BuildError::io("write", &files))

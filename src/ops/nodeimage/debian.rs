@@ -15,7 +15,13 @@ use super::{BuildError, Result};
 
 /// Asks mmdebstrap for its version: part of the key of every root.
 pub(super) async fn version(tools: &Tools, cancel: &CancellationToken) -> Result<String> {
-    let run = Run { program: Program::Mmdebstrap, what: "ask mmdebstrap for its version".into(), args: vec!["--version".into()], dir: None, env: vec![] };
+    let run = Run {
+        program: Program::Mmdebstrap,
+        what: "ask mmdebstrap for its version".into(),
+        args: vec!["--version".into()],
+        dir: None,
+        env: vec![],
+    };
     Ok(String::from_utf8_lossy(&tools.run(&run, &|_| {}, cancel).await?).trim().to_owned())
 }
 
@@ -84,6 +90,8 @@ mod tests {
         let mut source = Builder::new(Vec::new());
         let mut header = Header::new_ustar();
         header.set_mode(0o755);
+        header.set_uid(0);
+        header.set_gid(0);
         header.set_size(0);
         header.set_entry_type(EntryType::Directory);
         for folder in ["./", "./dev/", "./dev/pts/", "./var/log/", "./var/log/apt/"] {
@@ -92,7 +100,7 @@ mod tests {
         header.set_entry_type(EntryType::Symlink);
         source.append_link(&mut header, "./bin", "usr/bin").unwrap();
         let source = source.into_inner().unwrap();
-        let root = Root { variant: String::new(), packages: vec![], remove: vec!["/var/log/*".into()] };
+        let root = Root { remove: vec!["/var/log/*".into()], ..Root::default() };
         let (bytes, written) = cut(&root, source.as_slice(), Vec::new(), CancellationToken::new()).unwrap();
         let names: Vec<&str> = written.listing.iter().map(|(path, _)| path).collect();
         assert_eq!(names, ["bin", "dev", "var/log"]);

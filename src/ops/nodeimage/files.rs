@@ -34,6 +34,12 @@ impl Files {
         Ok(Self { place: folder.display().to_string(), files })
     }
 
+    /// Replaces a file.
+    #[cfg(test)]
+    pub fn set(&mut self, path: &str, content: &[u8]) {
+        self.files.insert(path.to_owned(), content.to_vec());
+    }
+
     /// Where the recipe comes from, for messages.
     pub fn place(&self) -> &str {
         &self.place

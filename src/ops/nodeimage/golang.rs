@@ -135,7 +135,8 @@ fn local() -> Vec<(String, String)> {
 
 /// The name `go build` gives to a package's program: its last element that is no major version.
 fn default_name(package: &str) -> &str {
-    let is_version = |part: &str| part.strip_prefix('v').is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()));
+    let is_version =
+        |part: &str| part.strip_prefix('v').is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()));
     package.rsplit('/').find(|part| !is_version(part)).unwrap_or(package)
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::digest::sha256;
 use super::listing::Listing;
 use super::tarball::{Meta, Tarball};
 
@@ -62,6 +63,25 @@ impl Tree {
     /// Adds a copy of a file on disk, read when the layer is written.
     pub fn copy(&mut self, path: &str, mode: u32, from: PathBuf) {
         self.add(path, Node::Copy(mode, from));
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Path and description of every entry: what the layer follows from, short of the content of
+    /// copied files.
+    pub fn describe(&self) -> impl Iterator<Item = (&str, String)> {
+        self.0.iter().map(|(path, node)| {
+            let what = match node {
+                Node::Folder(mode) => format!("folder {mode:o}"),
+                Node::Symlink(target) => format!("link {target}"),
+                Node::Bytes(mode, content) => format!("file {mode:o} {}", sha256(content)),
+                Node::Copy(mode, from) => format!("copy {mode:o} {}", from.display()),
+            };
+            (path.as_str(), what)
+        })
     }
 
     fn add(&mut self, path: &str, node: Node) {

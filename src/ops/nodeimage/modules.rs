@@ -41,7 +41,8 @@ pub(super) fn wrapper(version: &str, upstream: &str) -> Result<String, String> {
 
 /// A file that imports the programs, so that `go mod tidy` keeps what they need.
 pub(super) fn tools_file(build: &GoBuild) -> String {
-    let mut text = "//go:build tools\n\n// Package tools pins the commands that a node image is built from.\npackage tools\n\nimport (\n".to_owned();
+    let mut text =
+        "//go:build tools\n\n// Package tools pins the commands that a node image is built from.\npackage tools\n\nimport (\n".to_owned();
     for binary in &build.binaries {
         let _ = writeln!(text, "\t_ \"{}\"", binary.package);
     }
@@ -91,7 +92,10 @@ mod tests {
     fn names_come_from_kubeadms_constants() {
         let source = "const (\n\t// DefaultEtcdVersion is\n\tDefaultEtcdVersion = \"3.6.5-0\"\n\tCoreDNSVersion = \"v1.12.1\"\n\tPauseVersion = \"3.10.1\"\n)\n";
         let names = component_names(source).unwrap();
-        assert_eq!(names.into_iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(), ["coredns=v1.12.1", "etcd=3.6.5-0", "pause=3.10.1"]);
+        assert_eq!(
+            names.into_iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(),
+            ["coredns=v1.12.1", "etcd=3.6.5-0", "pause=3.10.1"]
+        );
         assert!(component_names("").unwrap_err().contains("DefaultEtcdVersion"));
     }
 

@@ -33,8 +33,8 @@ pub(super) struct Recipe {
     pub node: Node,
 }
 
-/// A Debian root.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+/// A Debian root, with files of the recipe on top.
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Root {
     /// Which packages are there without being named: mmdebstrap's `--variant`.
@@ -43,6 +43,10 @@ pub(super) struct Root {
     /// Paths left out; `/*` at the end means everything below, not the folder itself.
     #[serde(default)]
     pub remove: Vec<String>,
+    #[serde(default)]
+    pub files: Vec<NodeFile>,
+    #[serde(default)]
+    pub symlinks: Vec<Symlink>,
 }
 
 /// Kubernetes versions, and the names kubeadm gives to what comes with each.
@@ -215,14 +219,15 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// The build that makes a program.
-    pub fn build_of(&self, binary: &str) -> Option<&GoBuild> {
-        self.builds.iter().find(|build| build.binaries.iter().any(|one| one.name == binary))
-    }
-
     fn check(&self, files: &Files) -> Result<(), String> {
         if self.schema != SCHEMA {
             return Err(format!("schema {} is not the {SCHEMA} that this version reads", self.schema));
+        }
+        if !self.kubernetes.versions.contains_key(&self.kubernetes.default) {
+            return Err(format!("the default version {} is not listed", self.kubernetes.default));
+        }
+        if !self.reference.contains("{kubernetes}") {
+            return Err(format!("the reference {} does not name the version", self.reference));
         }
         let mut names = std::collections::BTreeSet::new();
         for binary in self.builds.iter().flat_map(|build| &build.binaries) {
@@ -238,10 +243,11 @@ impl Recipe {
         if let Some(unknown) = roots.into_iter().find(|root| !self.roots.contains_key(*root)) {
             return Err(format!("there is no root {unknown}"));
         }
-        if let Some(file) = self.node.files.iter().find(|file| files.get(&file.src).is_none()) {
+        let named = || self.roots.values().flat_map(|root| &root.files).chain(&self.node.files);
+        if let Some(file) = named().find(|file| files.get(&file.src).is_none()) {
             return Err(format!("the file {} is missing", file.src));
         }
-        let modes = self.node.files.iter().map(|file| &file.mode).chain(self.node.directories.iter().map(|one| &one.mode));
+        let modes = named().map(|file| &file.mode).chain(self.node.directories.iter().map(|one| &one.mode));
         for mode in modes {
             parse_mode(mode)?;
         }
@@ -266,7 +272,10 @@ impl Root {
 
 /// Reads permission bits in octal.
 pub(super) fn parse_mode(text: &str) -> Result<u32, String> {
-    u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777).ok_or_else(|| format!("'{text}' is no file mode; expected something like 0755"))
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o7777)
+        .ok_or_else(|| format!("'{text}' is no file mode; expected something like 0755"))
 }
 
 #[cfg(test)]
@@ -275,13 +284,37 @@ mod tests {
 
     #[test]
     fn patterns_leave_out_folders_contents_or_single_paths() {
-        let root = Root { variant: String::new(), packages: vec![], remove: vec!["/usr/share/doc/*".into(), "/etc/machine-id".into(), "/var/x".into()] };
+        let root = Root { remove: vec!["/usr/share/doc/*".into(), "/etc/machine-id".into(), "/var/x".into()], ..Root::default() };
         for gone in ["usr/share/doc/a", "usr/share/doc/a/b", "etc/machine-id", "var/x", "var/x/y"] {
             assert!(root.removes(gone), "{gone} stays");
         }
         for stays in ["usr/share/doc", "usr/share/docs", "etc/machine-id.d", "var/xy", "usr"] {
             assert!(!root.removes(stays), "{stays} goes");
         }
+    }
+
+    #[test]
+    fn the_built_in_recipe_is_whole() {
+        let recipe = Recipe::read(&Files::built_in()).unwrap();
+        let version = crate::domain::image::default_version();
+        assert_eq!(recipe.kubernetes.default, version.bare());
+        assert_eq!(recipe.reference.replace("{kubernetes}", &version.bare()), crate::domain::image::offline_image(&version).short());
+    }
+
+    #[test]
+    fn what_a_recipe_names_must_be_there() {
+        let files = Files::built_in();
+        let broken = |change: fn(&mut Recipe)| {
+            let mut recipe = Recipe::read(&files).unwrap();
+            change(&mut recipe);
+            recipe.check(&files).unwrap_err()
+        };
+        assert!(broken(|recipe| recipe.schema = 2).contains("schema 2"));
+        assert!(broken(|recipe| recipe.node.binaries[0].binary = "kubeadmm".into()).contains("kubeadmm"));
+        assert!(broken(|recipe| recipe.node.root = "nood".into()).contains("no root nood"));
+        assert!(broken(|recipe| recipe.node.files[0].src = "node/entry".into()).contains("node/entry is missing"));
+        assert!(broken(|recipe| recipe.node.files[0].mode = "x".into()).contains("'x' is no file mode"));
+        assert!(broken(|recipe| recipe.builds[1].binaries[0].name = "kubectl".into()).contains("two builds"));
     }
 
     #[test]

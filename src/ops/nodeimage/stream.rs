@@ -29,6 +29,8 @@ where
     tokio::task::spawn_blocking(move || {
         let mut writer = BufWriter::with_capacity(CHUNK, ChannelWriter { sender: sender.clone(), cancel });
         let result = produce(&mut writer).and_then(|()| writer.flush());
+        // What is left in the buffer would be written after the error when the buffer is dropped.
+        let _ = writer.into_parts();
         if let Err(error) = result {
             // Nobody listens any more when the request failed first; its own error is told then.
             let _ = sender.blocking_send(Err(EngineError::new(verb, "", EngineErrorKind::Interrupted, error.to_string())));

@@ -82,12 +82,7 @@ impl<W: Write> Tarball<W> {
 
     /// Copies an entry of another archive under another name. `rename` maps the target of a hard
     /// link the same way; entries that are neither file, folder nor link are left out.
-    pub fn copy<R: Read>(
-        &mut self,
-        path: &str,
-        mut entry: tar::Entry<'_, R>,
-        rename: impl Fn(&str) -> Option<String>,
-    ) -> io::Result<()> {
+    pub fn copy<R: Read>(&mut self, path: &str, mut entry: tar::Entry<'_, R>, rename: impl Fn(&str) -> Option<String>) -> io::Result<()> {
         let kind = match entry.header().entry_type() {
             EntryType::Continuous | EntryType::GNUSparse => EntryType::Regular,
             kind => kind,

@@ -230,7 +230,13 @@ mod tests {
     }
 
     fn shell(script: &str) -> Run<'static> {
-        Run { program: Program::Go, what: "say".into(), args: vec!["-c".into(), script.into()], dir: None, env: vec![("WORD".into(), "ja".into())] }
+        Run {
+            program: Program::Go,
+            what: "say".into(),
+            args: vec!["-c".into(), script.into()],
+            dir: None,
+            env: vec![("WORD".into(), "ja".into())],
+        }
     }
 
     #[tokio::test]
@@ -244,7 +250,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_tells_the_last_words() {
-        let error = tools("sh").run(&shell("echo first >&2; echo bad thing >&2; exit 3"), &|_| {}, &CancellationToken::new()).await.unwrap_err();
+        let error =
+            tools("sh").run(&shell("echo first >&2; echo bad thing >&2; exit 3"), &|_| {}, &CancellationToken::new()).await.unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("say: go ended with exit status: 3") && text.ends_with("bad thing"), "{text}");
     }

@@ -1,0 +1,142 @@
+//! From the shape of a file to a builder of a fleet.
+
+use std::time::Duration;
+
+use super::at::{At, Places, Position, position};
+use super::shape::{AddonsShape, ClusterShape, ClustersShape, FleetShape, MetalLbShape, NetworkShape, TimeoutsShape};
+use super::{API_VERSION, Fault, KIND, duration};
+use crate::domain::fleet::{Fleet, MetalLb, Timeouts};
+use crate::domain::fleet_builder::{ClusterBuilder, DEFAULT_FLEET, FleetBuilder, NetworkBuilder, Place};
+
+/// A fleet as a file describes it, not yet checked, and where everything stands.
+pub(super) struct Read {
+    pub(super) builder: FleetBuilder,
+    pub(super) places: Places,
+}
+
+type Refused = (Position, Fault);
+
+/// Calls a builder's method when a field is there, and remembers where it is.
+macro_rules! set {
+    ($places:ident, $builder:ident, $method:ident, $place:expr, $field:expr) => {
+        if let Some(value) = $places.note($place, &$field) {
+            $builder = $builder.$method(value.clone());
+        }
+    };
+}
+
+pub(super) fn read(text: &str) -> Result<Read, Refused> {
+    let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
+    let shape: Option<FleetShape> = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| (error.location().map_or((1, 1), position), Fault::from_yaml(&error)))?;
+    let shape = shape.ok_or(((1, 1), Fault::MissingField { field: "apiVersion" }))?;
+    constant("apiVersion", &shape.api_version, API_VERSION)?;
+    constant("kind", &shape.kind, KIND)?;
+
+    let mut places = Places::default();
+    let name = places.note(Place::Fleet("name"), &shape.name).map_or(DEFAULT_FLEET, String::as_str);
+    let mut builder = Fleet::builder(name);
+    set!(places, builder, kubernetes_version, Place::Fleet("kubernetesVersion"), shape.kubernetes_version);
+    set!(places, builder, image, Place::Fleet("image"), shape.image);
+    set!(places, builder, nodes, Place::Fleet("nodes"), shape.nodes);
+    set!(places, builder, cluster_prefix, Place::Fleet("clusterPrefix"), shape.cluster_prefix);
+    set!(places, builder, pool_size, Place::Fleet("poolSize"), shape.pool_size);
+    if let Some(privileges) = shape.privileges {
+        builder = builder.privileges(privileges.into());
+    }
+    if let Some(network) = &shape.network {
+        places.network_at(network.position());
+        builder = builder.network(network_builder(&mut places, network.value()));
+    }
+    if let Some(clusters) = &shape.clusters {
+        places.clusters_at(clusters.position());
+        places.note(Place::Fleet("clusters"), &shape.clusters);
+        builder = match clusters.value() {
+            ClustersShape::Count(count) => builder.clusters(*count),
+            // An empty list is no request for the default.
+            ClustersShape::List(list) if list.is_empty() => builder.clusters(0),
+            ClustersShape::List(list) => list.iter().enumerate().fold(builder, |builder, (index, cluster)| {
+                places.cluster_at(cluster.position());
+                builder.cluster(cluster_builder(&mut places, index, cluster.value()))
+            }),
+        };
+    }
+    if let Some(addons) = places.note(Place::Fleet("addons"), &shape.addons) {
+        builder = addons_of(&mut places, addons, builder);
+    }
+    if let Some(timeouts) = &shape.timeouts {
+        builder = builder.timeouts(timeouts_of(&mut places, timeouts)?);
+    }
+    Ok(Read { builder, places })
+}
+
+fn constant(field: &'static str, value: &Option<At<String>>, expected: &'static str) -> Result<(), Refused> {
+    match value {
+        None => Err(((1, 1), Fault::MissingField { field })),
+        Some(found) if found.value() != expected => {
+            Err((found.position(), Fault::WrongKind { field, found: found.value().clone(), expected }))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn network_builder(places: &mut Places, shape: &NetworkShape) -> NetworkBuilder {
+    let mut builder = NetworkBuilder::shared();
+    set!(places, builder, name, Place::Network("name"), shape.name);
+    set!(places, builder, subnet, Place::Network("subnet"), shape.subnet);
+    set!(places, builder, ip_range, Place::Network("ipRange"), shape.ip_range);
+    set!(places, builder, gateway, Place::Network("gateway"), shape.gateway);
+    set!(places, builder, ipv6_subnet, Place::Network("ipv6Subnet"), shape.ipv6_subnet);
+    set!(places, builder, mtu, Place::Network("mtu"), shape.mtu);
+    builder
+}
+
+fn cluster_builder(places: &mut Places, index: usize, shape: &ClusterShape) -> ClusterBuilder {
+    let at = |field| Place::Cluster(index, field);
+    let mut builder = ClusterBuilder::new(shape.name.value());
+    places.field_at(at("name"), shape.name.position());
+    set!(places, builder, nodes, at("nodes"), shape.nodes);
+    set!(places, builder, control_planes, at("controlPlanes"), shape.control_planes);
+    set!(places, builder, pod_subnet, at("podSubnet"), shape.pod_subnet);
+    set!(places, builder, service_subnet, at("serviceSubnet"), shape.service_subnet);
+    set!(places, builder, image, at("image"), shape.image);
+    set!(places, builder, kubernetes_version, at("kubernetesVersion"), shape.kubernetes_version);
+    set!(places, builder, pool_size, at("poolSize"), shape.pool_size);
+    set!(places, builder, api_server_address, at("apiServerAddress"), shape.api_server_address);
+    set!(places, builder, api_server_port, at("apiServerPort"), shape.api_server_port);
+    builder
+}
+
+fn addons_of(places: &mut Places, shape: &AddonsShape, builder: FleetBuilder) -> FleetBuilder {
+    let builder = match shape.metallb.as_ref().map(At::value) {
+        None | Some(MetalLbShape::Switch(true)) => builder,
+        Some(MetalLbShape::Switch(false)) => builder.metallb(None),
+        Some(MetalLbShape::Settings(settings)) => builder.metallb(Some(MetalLb {
+            manifest: None,
+            manifest_from: places.note(Place::MetalLb("manifest"), &settings.manifest).cloned(),
+            controller_image: places.note(Place::MetalLb("controllerImage"), &settings.controller_image).cloned(),
+            speaker_image: places.note(Place::MetalLb("speakerImage"), &settings.speaker_image).cloned(),
+        })),
+    };
+    // What goes with the add-ons is told where the sample is asked for.
+    match places.note(Place::Fleet("addons"), &shape.sample) {
+        Some(sample) => builder.sample(*sample),
+        None => builder,
+    }
+}
+
+fn timeouts_of(places: &mut Places, shape: &TimeoutsShape) -> Result<Timeouts, Refused> {
+    let mut timeouts = Timeouts::default();
+    let fields: [(&'static str, &Option<At<String>>, &mut Duration); 3] = [
+        ("nodeBoot", &shape.node_boot, &mut timeouts.node_boot),
+        ("clusterReady", &shape.cluster_ready, &mut timeouts.cluster_ready),
+        ("addonReady", &shape.addon_ready, &mut timeouts.addon_ready),
+    ];
+    for (name, field, deadline) in fields {
+        let place = Place::Timeouts(name);
+        if let Some(text) = places.note(place, field) {
+            *deadline = duration::parse(text).map_err(|error| (places.find(place), Fault::Duration { place, error }))?;
+        }
+    }
+    Ok(timeouts)
+}

@@ -1,0 +1,278 @@
+use std::time::Duration;
+
+use super::*;
+use crate::domain::fleet::Privileges;
+
+const HEAD: &str = "apiVersion: kindmesh.dev/v1alpha1\nkind: Fleet\n";
+
+fn fleet(body: &str) -> Fleet {
+    parse(&format!("{HEAD}{body}"), "kindmesh.yaml").unwrap()
+}
+
+/// The message for a file whose third line is the body's first.
+fn refusal(body: &str) -> String {
+    parse(&format!("{HEAD}{body}"), "f.yaml").unwrap_err().to_string()
+}
+
+#[test]
+fn everything_can_be_said() {
+    let fleet = fleet(
+        r#"
+name: demo
+network:
+  name: lab
+  subnet: 10.77.0.0/24
+  ipRange: 10.77.0.64/26
+  gateway: 10.77.0.254
+  ipv6Subnet: fc00:77::/64
+  mtu: 1400
+kubernetesVersion: v1.33.1
+image: a:1
+nodes: 2
+poolSize: 10
+privileges: reduced
+clusters:
+- name: east
+  nodes: 3
+  controlPlanes: 1
+  podSubnet: 10.1.0.0/16
+  serviceSubnet: 10.2.0.0/20
+  image: b:2
+  kubernetesVersion: 1.34.0
+  poolSize: 5
+  apiServerAddress: 0.0.0.0
+  apiServerPort: 7000
+- {name: west}
+addons:
+  metallb:
+    manifest: ./metallb.yaml
+    controllerImage: c:3
+    speakerImage: s:4
+  sample: true
+timeouts: {nodeBoot: 90s, clusterReady: 1h30m, addonReady: 500ms}
+"#,
+    );
+    insta::assert_snapshot!(serde_json::to_string_pretty(&fleet).unwrap(), @r#"
+    {
+      "name": "demo",
+      "network": {
+        "name": "lab",
+        "ipv4Subnet": "10.77.0.0/24",
+        "ipRange": "10.77.0.64/26",
+        "gateway": "10.77.0.254",
+        "ipv6Subnet": "fc00:77::/64",
+        "mtu": 1400
+      },
+      "clusters": [
+        {
+          "name": "east",
+          "image": "b:2",
+          "kubernetesVersion": "v1.34.0",
+          "controlPlanes": 1,
+          "workers": 2,
+          "podSubnet": "10.1.0.0/16",
+          "serviceSubnet": "10.2.0.0/20",
+          "poolSize": 5,
+          "apiServerAddress": "0.0.0.0",
+          "apiServerPort": 7000
+        },
+        {
+          "name": "west",
+          "image": "a:1",
+          "kubernetesVersion": "v1.33.1",
+          "controlPlanes": 1,
+          "workers": 1,
+          "podSubnet": "10.134.0.0/16",
+          "serviceSubnet": "10.240.96.0/20",
+          "poolSize": 10,
+          "apiServerAddress": "127.0.0.1",
+          "apiServerPort": null
+        }
+      ],
+      "addons": {
+        "metallb": {
+          "manifest": null,
+          "manifestFrom": "./metallb.yaml",
+          "controllerImage": "c:3",
+          "speakerImage": "s:4"
+        },
+        "sample": true
+      },
+      "privileges": "reduced",
+      "timeouts": {
+        "nodeBoot": {
+          "secs": 90,
+          "nanos": 0
+        },
+        "clusterReady": {
+          "secs": 5400,
+          "nanos": 0
+        },
+        "addonReady": {
+          "secs": 0,
+          "nanos": 500000000
+        }
+      }
+    }
+    "#);
+}
+
+#[test]
+fn little_has_to_be_said() {
+    assert_eq!(fleet(""), plain(None, 2).unwrap());
+    assert_eq!(fleet("clusters: 3\nname: x\n"), plain(Some("x".parse().unwrap()), 3).unwrap());
+    assert_eq!(fleet("clusters: 1\nclusterPrefix: c\n").clusters[0].name.as_str(), "c1");
+    assert!(fleet("addons: {metallb: false}\n").addons.metallb.is_none());
+    assert!(fleet("addons: {metallb: true}\n").addons.metallb.is_some());
+    assert_eq!(fleet("timeouts: {nodeBoot: 2m}\n").timeouts.node_boot, Duration::from_secs(120));
+    assert_eq!(fleet("privileges: privileged\n").privileges, Privileges::Privileged);
+    assert!(plain(None, 0).is_err());
+}
+
+#[test]
+fn keys_are_known_or_refused() {
+    insta::assert_snapshot!(
+        [
+            refusal("clutsers: 2\n"),
+            refusal("colour: red\n"),
+            refusal("network:\n  Subnet: 10.0.0.0/24\n"),
+            refusal("clusters:\n- name: a\n  podsubnet: 10.0.0.0/16\n"),
+            refusal("addons:\n  metallb:\n    image: a\n"),
+            refusal("timeouts: {nodeboot: 5s}\n"),
+            refusal("name: a\nname: b\n"),
+            refusal("clusters:\n- name: a\n  name: b\n"),
+            refusal("clusters:\n- nodes: 1\n"),
+        ]
+        .join("\n"),
+        @r#"
+    f.yaml:3:1: unknown field "clutsers", did you mean "clusters"?
+    f.yaml:3:1: unknown field "colour"; here may stand apiVersion, kind, name, network, kubernetesVersion, image, nodes, clusters, clusterPrefix, poolSize, privileges, addons, timeouts
+    f.yaml:4:3: unknown field "Subnet", did you mean "subnet"?
+    f.yaml:5:3: unknown field "podsubnet", did you mean "podSubnet"?
+    f.yaml:5:5: unknown field "image"; here may stand manifest, controllerImage, speakerImage
+    f.yaml:3:12: unknown field "nodeboot", did you mean "nodeBoot"?
+    f.yaml:4:1: the field "name" is there twice
+    f.yaml:5:3: the field "name" is there twice
+    f.yaml:4:3: the field "name" is missing
+    "#
+    );
+}
+
+#[test]
+fn types_are_checked() {
+    insta::assert_snapshot!(
+        [
+            refusal("clusters: many\n"),
+            refusal("clusters: -1\n"),
+            refusal("clusters: {a: 1}\n"),
+            refusal("clusters: [a]\n"),
+            refusal("poolSize: lots\n"),
+            refusal("poolSize: -4\n"),
+            refusal("network: kind\n"),
+            refusal("name: [a]\n"),
+            refusal("privileges: reducd\n"),
+            refusal("addons: {sample: yes}\n"),
+            refusal("addons: {metallb: 1}\n"),
+            refusal("clusters:\n- name: a\n  apiServerPort: 70000\n"),
+            refusal("timeouts:\n  nodeBoot: 90\n"),
+            refusal("name: {a\n"),
+            refusal("---\nname: a\n"),
+        ]
+        .join("\n"),
+        @r#"
+    f.yaml:3:1: here is string "many" where a number of clusters or a list of clusters is expected
+    f.yaml:3:1: here is integer `-1` where a number of clusters or a list of clusters is expected
+    f.yaml:3:11: here is map where a number of clusters or a list of clusters is expected
+    f.yaml:3:12: this is no valid YAML: expected mapping start
+    f.yaml:3:11: this is no u32
+    f.yaml:3:11: this is no u32
+    f.yaml:3:10: this is no valid YAML: expected mapping start
+    f.yaml:3:7: this is no valid YAML: expected string scalar
+    f.yaml:3:13: "reducd" is none of auto, privileged, reduced, did you mean "reduced"?
+    f.yaml:3:18: this is no valid YAML: invalid boolean (true or false expected)
+    f.yaml:3:10: here is integer `1` where true, false or a mapping is expected
+    f.yaml:5:18: this is no u16
+    f.yaml:4:13: timeouts.nodeBoot: '90' is no duration; write it like 90s, 5m or 1h30m
+    f.yaml:3:7: this is no valid YAML: expected string scalar
+    f.yaml:4:1: this is no valid YAML: only single YAML document expected but multiple found
+    "#
+    );
+}
+
+#[test]
+fn rules_are_told_where_they_are_broken() {
+    insta::assert_snapshot!(
+        [
+            refusal("name: My\n"),
+            refusal("clusters: 0\n"),
+            refusal("clusters: []\n"),
+            refusal("clusters: 113\n"),
+            refusal("clusters:\n- name: a\n- name: a\n"),
+            refusal("clusters:\n- name: a\n  podSubnet: 10.1.0.0/16\n- name: b\n  serviceSubnet: 10.1.4.0/24\n"),
+            refusal("clusters:\n- name: a\n  nodes: 3\n  podSubnet: 10.1.0.0/23\n"),
+            refusal("network:\n  subnet: 10.0.0.0/28\nclusters: 1\n"),
+            refusal("network:\n  gateway: 10.0.0.1\n"),
+            refusal("poolSize: 3\n"),
+            refusal("kubernetesVersion: 1.34\n"),
+            refusal("addons:\n  metallb: false\n  sample: true\n"),
+            refusal("addons: {metallb: {controllerImage: A}}\n"),
+            refusal("timeouts:\n  clusterReady: 0s\n"),
+        ]
+        .join("\n"),
+        @r"
+    f.yaml:3:7: name: 'My' has the character 'M'; a name is made of lower-case letters, digits and '-'
+    f.yaml:3:11: clusters: a fleet has at least one cluster
+    f.yaml:3:11: clusters: a fleet has at least one cluster
+    f.yaml:3:11: clusters[112].podSubnet: no default subnet is left for it; name one
+    f.yaml:5:9: clusters[1].name: the name 'a' is taken by another cluster of the fleet
+    f.yaml:7:18: clusters[1].serviceSubnet: the service subnet of b 10.1.4.0/24 overlaps the pod subnet of a 10.1.0.0/16
+    f.yaml:6:14: clusters[0].podSubnet: the pod subnet 10.1.0.0/23 is too small: each of 3 nodes takes a /24, and it has 2
+    f.yaml:4:11: network.subnet: the subnet 10.0.0.0/28 has 14 host addresses, too few: 1 nodes, 25 pool addresses, the gateway and at least one address for the engine to hand out need a place, pools in one piece each
+    f.yaml:4:12: network.gateway: it needs a subnet of the fleet's own beside it
+    f.yaml:3:11: poolSize: a pool of 3 addresses is too small; at least 4 are needed
+    f.yaml:3:20: kubernetesVersion: '1.34' is no Kubernetes version; expected something like v1.34.4
+    f.yaml:5:11: addons: the sample needs MetalLB
+    f.yaml:3:37: addons.metallb.controllerImage: 'A' is no image reference: the name is made of lower-case letters, digits and single separators; expected something like kindest/node:v1.34.0 or registry.example:5000/node@sha256:…
+    f.yaml:4:17: timeouts.clusterReady: a deadline is longer than nothing
+    "
+    );
+}
+
+#[test]
+fn the_head_says_what_it_is() {
+    let refusal = |text: &str| parse(text, "f.yaml").unwrap_err().to_string();
+    insta::assert_snapshot!(
+        [
+            refusal(""),
+            refusal("# nothing\n"),
+            refusal("kind: Fleet\n"),
+            refusal("apiVersion: kindmesh.dev/v1alpha1\n"),
+            refusal("kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\n"),
+            refusal("- a\n"),
+            refusal("text\n"),
+        ]
+        .join("\n"),
+        @r#"
+    f.yaml:1:1: the field "apiVersion" is missing; a fleet file begins with `apiVersion: kindmesh.dev/v1alpha1` and `kind: Fleet`
+    f.yaml:1:1: the field "apiVersion" is missing; a fleet file begins with `apiVersion: kindmesh.dev/v1alpha1` and `kind: Fleet`
+    f.yaml:1:1: the field "apiVersion" is missing; a fleet file begins with `apiVersion: kindmesh.dev/v1alpha1` and `kind: Fleet`
+    f.yaml:1:1: the field "kind" is missing; a fleet file begins with `apiVersion: kindmesh.dev/v1alpha1` and `kind: Fleet`
+    f.yaml:2:13: apiVersion is "kind.x-k8s.io/v1alpha4", but must be "kindmesh.dev/v1alpha1"
+    f.yaml:1:1: this is no valid YAML: expected mapping start
+    f.yaml:1:1: this is no valid YAML: expected mapping start
+    "#
+    );
+}
+
+#[test]
+fn the_schema_knows_every_key() {
+    let schema = schema();
+    let keys: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    insta::assert_snapshot!(format!("{keys:?}"), @r#"
+    ["addons", "apiVersion", "clusterPrefix", "clusters", "image", "kind", "kubernetesVersion", "name", "network", "nodes", "poolSize", "privileges", "timeouts"]
+    "#);
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(schema["properties"]["apiVersion"]["const"], API_VERSION);
+    assert_eq!(schema["required"], serde_json::json!(["apiVersion", "kind"]));
+    assert!(schema["$defs"]["Cluster"]["properties"]["podSubnet"]["description"].as_str().unwrap().contains("Subnet of pods"));
+}

@@ -1,0 +1,320 @@
+//! The steps of a build, each with a key of everything it depends on. Pure: nothing is run here.
+
+use std::collections::BTreeMap;
+
+use super::digest::Fingerprint;
+use super::files::Files;
+use super::golang::{Module, Toolchain};
+use super::layer::Tree;
+use super::modules::{KUBERNETES, tools_file};
+use super::nodefiles;
+use super::recipe::{ComponentImage, GoBuild, Recipe};
+use super::schedule::{Lane, Slot};
+use super::variables::Variables;
+
+/// Everything a plan follows from.
+#[derive(Debug, Clone)]
+pub(super) struct Inputs {
+    pub recipe: Recipe,
+    pub files: Files,
+    pub variables: Variables,
+    pub toolchain: Toolchain,
+    /// mmdebstrap's version.
+    pub mmdebstrap: String,
+}
+
+/// The steps, in an order in which each comes after what it needs.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub steps: Vec<Step>,
+    /// Builds and images with their variables filled in.
+    pub builds: Vec<GoBuild>,
+    pub images: Vec<ComponentImage>,
+}
+
+/// One step.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    /// In words a person reads.
+    pub name: String,
+    pub work: Work,
+    /// Hash of the inputs; `None` when nothing is kept and the step only prepares others.
+    pub key: Option<String>,
+    /// Steps (by index) that come first.
+    pub after: Vec<usize>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Makes the module files of a build (by index) that the recipe does not pin.
+    Resolve(usize),
+    /// Fetches the modules of a build.
+    Fetch(usize),
+    /// Compiles a build.
+    Compile(usize),
+    /// Makes a Debian root.
+    Root(String),
+    /// Fills containerd's store.
+    Store,
+    /// Puts the image together and loads it.
+    Image,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// Works out every step and its key.
+    pub fn new(inputs: &Inputs) -> Self {
+        let fill = |text: &str| inputs.variables.fill(text);
+        let builds: Vec<GoBuild> = inputs
+            .recipe
+            .builds
+            .iter()
+            .map(|build| GoBuild { dir: fill(&build.dir), ldflags: fill(&build.ldflags), ..build.clone() })
+            .collect();
+        let images =
+            inputs.recipe.images.iter().map(|image| ComponentImage { reference: fill(&image.reference), ..image.clone() }).collect();
+        let mut plan = Self { steps: Vec::new(), builds, images };
+        for index in 0..plan.builds.len() {
+            plan.add_build(inputs, index);
+        }
+        for name in inputs.recipe.roots.keys() {
+            plan.add_root(inputs, name);
+        }
+        plan.add_store(inputs);
+        plan.add_image(inputs);
+        plan
+    }
+
+    /// The module of a build; without files when the recipe does not pin it.
+    pub fn module<'a>(&'a self, inputs: &'a Inputs, index: usize) -> Module<'a> {
+        let build = &self.builds[index];
+        // Tests of our own programs do not change what is compiled.
+        let files = inputs.files.below(&build.dir).filter(|(path, _)| !path.ends_with("_test.go"));
+        let files = files.map(|(path, content)| (path.to_owned(), content.to_vec())).collect();
+        Module { build, settings: &inputs.recipe.go, files }
+    }
+
+    /// The step that does some work.
+    pub fn find(&self, work: &Work) -> Option<(usize, &Step)> {
+        self.steps.iter().enumerate().find(|(_, step)| step.work == *work)
+    }
+
+    /// Key of the step that does some work; empty when it keeps nothing.
+    pub fn key(&self, work: &Work) -> &str {
+        self.find(work).and_then(|(_, step)| step.key.as_deref()).unwrap_or_default()
+    }
+
+    /// Index of the build that makes a program.
+    pub fn build_of(&self, binary: &str) -> Option<usize> {
+        self.builds.iter().position(|build| build.binaries.iter().any(|one| one.name == binary))
+    }
+
+    /// Marks what has to run so that every goal is there: a step whose result is kept needs nothing.
+    pub fn slots(&self, goals: &[Work], kept: impl Fn(&Step) -> bool) -> Vec<Slot> {
+        let lane = |work: &Work| if matches!(work, Work::Compile(_)) { Lane::Compile } else { Lane::Open };
+        let mut slots: Vec<Slot> =
+            self.steps.iter().map(|step| Slot { after: step.after.clone(), lane: lane(&step.work), needed: false }).collect();
+        let mut wanted: Vec<usize> = goals.iter().filter_map(|goal| self.find(goal)).map(|(index, _)| index).collect();
+        while let Some(index) = wanted.pop() {
+            if !slots[index].needed && !kept(&self.steps[index]) {
+                slots[index].needed = true;
+                wanted.extend(&self.steps[index].after);
+            }
+        }
+        slots
+    }
+
+    fn add(&mut self, name: String, work: Work, key: Option<Fingerprint>, after: Vec<usize>) -> usize {
+        self.steps.push(Step { name, work, key: key.map(Fingerprint::finish), after });
+        self.steps.len() - 1
+    }
+
+    fn add_build(&mut self, inputs: &Inputs, index: usize) {
+        let module = self.module(inputs, index);
+        let (build, files) = (module.build.clone(), module.files);
+        let mut key = Fingerprint::new("compile", 1)
+            .field("go", &inputs.toolchain.version)
+            .field("settings", json(&inputs.recipe.go))
+            .field("build", json(&build));
+        let mut after = Vec::new();
+        if files.is_empty() {
+            let resolve = Fingerprint::new("resolve", 1)
+                .field("go", &inputs.toolchain.version)
+                .field("version", inputs.variables.fill("{kubernetes}"))
+                .field("tools", tools_file(&build));
+            key.add("modules", resolve.clone().finish());
+            after.push(self.add(format!("resolve modules of {}", build.name), Work::Resolve(index), Some(resolve), vec![]));
+        }
+        for (path, content) in &files {
+            key.add(path, content);
+        }
+        let fetch = self.add(format!("fetch {}", build.name), Work::Fetch(index), None, after);
+        self.add(format!("compile {}", build.name), Work::Compile(index), Some(key), vec![fetch]);
+    }
+
+    fn add_root(&mut self, inputs: &Inputs, name: &str) {
+        let Some(root) = inputs.recipe.roots.get(name) else { return };
+        let key = Fingerprint::new("root", 1)
+            .field("mmdebstrap", &inputs.mmdebstrap)
+            .field("suite", &inputs.recipe.suite)
+            .field("architecture", &inputs.toolchain.architecture)
+            .field("variant", &root.variant)
+            .field("packages", json(&root.packages))
+            .field("remove", json(&root.remove));
+        self.add(format!("make Debian root {name}"), Work::Root(name.to_owned()), Some(key), vec![]);
+    }
+
+    fn add_store(&mut self, inputs: &Inputs) {
+        let node_root = Work::Root(inputs.recipe.node.root.clone());
+        let roots = self.images.iter().filter(|image| image.root != "scratch").map(|image| image.root.clone());
+        let mut works: Vec<Work> = roots.map(Work::Root).chain([node_root]).collect();
+        works.extend(self.compiles(self.images.iter().flat_map(|image| &image.files).map(|file| file.binary.as_str())));
+        let mut key = Fingerprint::new("store", 1)
+            .field("images", json(&self.images))
+            .field("defaults", json(&inputs.recipe.image_defaults))
+            .field("store", json(&inputs.recipe.node.store));
+        for (name, root) in &inputs.recipe.roots {
+            key = nodefiles::root_tree(root, &inputs.files, &inputs.variables).fingerprint(key.field("files of root", name));
+        }
+        let after = self.depend(&mut key, &works);
+        self.add("fill the image store".to_owned(), Work::Store, Some(key), after);
+    }
+
+    fn add_image(&mut self, inputs: &Inputs) {
+        let node = &inputs.recipe.node;
+        let mut works = vec![Work::Root(node.root.clone()), Work::Store];
+        works.extend(self.compiles(node.binaries.iter().map(|file| file.binary.as_str())));
+        let mut key = Fingerprint::new("image", 1)
+            .field("binaries", json(&node.binaries))
+            .field("config", json(&nodefiles::config(inputs, BTreeMap::new())));
+        key = nodefiles::node_tree(inputs).fingerprint(key);
+        let after = self.depend(&mut key, &works);
+        self.add("assemble the node image".to_owned(), Work::Image, Some(key), after);
+    }
+
+    fn compiles<'a>(&self, binaries: impl Iterator<Item = &'a str>) -> Vec<Work> {
+        binaries.filter_map(|binary| self.build_of(binary)).map(Work::Compile).collect()
+    }
+
+    /// Adds the keys of some steps to a key; returns their indices, each once.
+    fn depend(&self, key: &mut Fingerprint, works: &[Work]) -> Vec<usize> {
+        let mut after: Vec<usize> = works.iter().filter_map(|work| self.find(work)).map(|(index, _)| index).collect();
+        after.sort_unstable();
+        after.dedup();
+        for index in &after {
+            key.add(&self.steps[*index].name, self.steps[*index].key.as_deref().unwrap_or_default());
+        }
+        after
+    }
+}
+
+// === impl GoBuild ===
+
+impl GoBuild {
+    /// Whether module files can be made up when the recipe has none.
+    pub fn is_kubernetes(&self) -> bool {
+        self.binaries.iter().all(|binary| binary.package.starts_with(KUBERNETES))
+    }
+}
+
+// === impl Tree ===
+
+impl Tree {
+    /// Adds everything in the tree to a key.
+    pub fn fingerprint(&self, key: Fingerprint) -> Fingerprint {
+        self.describe().fold(key, |key, (path, what)| key.field(path, what))
+    }
+}
+
+/// A part of the recipe as text that says all of it.
+fn json(part: &impl serde::Serialize) -> Vec<u8> {
+    // Plain structs of strings always serialize.
+    serde_json::to_vec(part).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(version: &str) -> Inputs {
+        let files = Files::built_in();
+        let recipe = Recipe::read(&files).unwrap();
+        let version = version.parse().unwrap();
+        let own = [("etcd", "1"), ("coredns", "2"), ("pause", "3")].map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let variables = Variables::new(&recipe, &version, &own);
+        let toolchain = Toolchain { version: "go1.26.8 linux/amd64".into(), architecture: "amd64".into() };
+        Inputs { recipe, files, variables, toolchain, mmdebstrap: "mmdebstrap 1.3.5".into() }
+    }
+
+    /// Names of the kept steps whose key is not the same.
+    fn changed(before: &Inputs, after: &Inputs) -> Vec<String> {
+        let (before, after) = (Plan::new(before), Plan::new(after));
+        assert_eq!(before.steps.len(), after.steps.len());
+        let pairs = before.steps.iter().zip(&after.steps);
+        pairs.filter(|(one, other)| one.key != other.key).map(|(one, _)| one.name.clone()).collect()
+    }
+
+    #[test]
+    fn steps_come_after_what_they_need_and_kubernetes_is_first() {
+        let plan = Plan::new(&inputs("1.34.4"));
+        for (index, step) in plan.steps.iter().enumerate() {
+            assert!(step.after.iter().all(|before| *before < index), "{} comes too early", step.name);
+        }
+        let first = plan.steps.iter().find(|step| matches!(step.work, Work::Compile(_))).unwrap();
+        assert_eq!(first.name, "compile kubernetes");
+    }
+
+    #[test]
+    fn a_change_reaches_what_follows_from_it_and_nothing_else() {
+        let base = inputs("1.34.4");
+        assert_eq!(changed(&base, &base.clone()), Vec::<String>::new());
+        let with = |change: fn(&mut Inputs)| {
+            let mut other = base.clone();
+            change(&mut other);
+            changed(&base, &other)
+        };
+        // A changed entrypoint only makes the image anew.
+        assert_eq!(with(|inputs| inputs.files.set("node/entrypoint", b"#!/bin/sh\n")), ["assemble the node image"]);
+        assert_eq!(with(|inputs| inputs.recipe.node.units.mask.push("x.service".into())), ["assemble the node image"]);
+        assert_eq!(
+            with(|inputs| inputs.files.set("modules/etcd/go.sum", b"")),
+            ["compile etcd", "fill the image store", "assemble the node image"]
+        );
+        assert_eq!(
+            with(|inputs| inputs.recipe.roots.get_mut("base").unwrap().packages.push("jq".into())),
+            ["make Debian root base", "fill the image store", "assemble the node image"]
+        );
+        assert_eq!(with(|inputs| inputs.files.set("base/iptables-flavour", b"")), ["fill the image store", "assemble the node image"]);
+        // Tests and notes beside the sources are not built.
+        assert_eq!(with(|inputs| inputs.files.set("programs/internal/cni/new_test.go", b"package cni")), Vec::<String>::new());
+        assert_eq!(with(|inputs| inputs.toolchain.version = "go1.27 linux/amd64".into()).len(), base.recipe.builds.len() + 2);
+    }
+
+    #[test]
+    fn a_version_without_a_pin_is_resolved_first() {
+        let plan = Plan::new(&inputs("1.99.0"));
+        let (resolve, step) = plan.find(&Work::Resolve(0)).unwrap();
+        assert_eq!(step.name, "resolve modules of kubernetes");
+        assert_eq!(plan.find(&Work::Fetch(0)).unwrap().1.after, [resolve]);
+        assert!(plan.find(&Work::Resolve(1)).is_none());
+        assert_ne!(plan.key(&Work::Compile(0)), Plan::new(&inputs("1.99.1")).key(&Work::Compile(0)));
+        assert_eq!(plan.key(&Work::Compile(1)), Plan::new(&inputs("1.34.4")).key(&Work::Compile(1)));
+    }
+
+    #[test]
+    fn only_what_is_missing_is_done() {
+        let plan = Plan::new(&inputs("1.34.4"));
+        let needed = |kept: &dyn Fn(&Step) -> bool| {
+            let slots = plan.slots(&[Work::Image], kept);
+            plan.steps.iter().zip(slots).filter(|(_, slot)| slot.needed).map(|(step, _)| step.name.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(needed(&|step| step.work == Work::Image), Vec::<&str>::new());
+        assert_eq!(needed(&|step| step.key.is_some() && step.work != Work::Image), ["assemble the node image"]);
+        let without_etcd =
+            |step: &Step| step.key.is_some() && step.name != "compile etcd" && !matches!(step.work, Work::Image | Work::Store);
+        assert_eq!(needed(&without_etcd), ["fetch etcd", "compile etcd", "fill the image store", "assemble the node image"]);
+        assert_eq!(needed(&|_| false).len(), plan.steps.len());
+    }
+}

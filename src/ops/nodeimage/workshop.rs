@@ -1,0 +1,257 @@
+//! Carries out the steps of a plan.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use super::archive::{ImageArchive, ImageConfig};
+use super::cache::Cache;
+use super::golang::{self, Module, OnLine};
+use super::layer::{Layer, Tree};
+use super::listing::Listing;
+use super::modules::{tools_file, wrapper};
+use super::plan::{Inputs, Plan, Step, Work};
+use super::recipe::BinaryFile;
+use super::store::Filling;
+use super::stream::stream_of;
+use super::tools::Tools;
+use super::{BuildError, LABEL_INPUTS, LABEL_VERSION, Result, debian, nodefiles};
+use crate::engine::Engine;
+
+/// Everything a step may touch.
+pub(super) struct Workshop {
+    pub engine: Arc<dyn Engine>,
+    pub inputs: Inputs,
+    pub plan: Plan,
+    pub cache: Cache,
+    pub tools: Tools,
+    /// Name of the node image.
+    pub tag: String,
+    pub cancel: CancellationToken,
+    /// Image loaded for the helper container; removed at the end.
+    pub scratch_image: Mutex<Option<String>>,
+}
+
+// === impl Workshop ===
+
+impl Workshop {
+    /// Does one step.
+    pub async fn perform(&self, step: &Step, on_line: OnLine<'_>) -> Result<()> {
+        match &step.work {
+            Work::Resolve(build) => self.resolve(step, *build, on_line).await,
+            Work::Fetch(build) => {
+                let folder = self.cache.scratch("fetch")?;
+                let module = self.module(*build)?;
+                module.write(folder.path())?;
+                module.fetch(&self.tools, folder.path(), on_line, &self.cancel).await
+            }
+            Work::Compile(build) => self.compile(step, *build, on_line).await,
+            Work::Root(name) => self.root(step, name, on_line).await,
+            Work::Store => self.store(step, on_line).await,
+            Work::Image => self.image(step, on_line).await,
+        }
+    }
+
+    /// Where a program is, once its build is there.
+    pub fn program(&self, binary: &str) -> PathBuf {
+        let step = self.plan.build_of(binary).and_then(|build| self.plan.find(&Work::Compile(build)));
+        step.map(|(_, step)| self.folder(step).join(binary)).unwrap_or_default()
+    }
+
+    /// Removes what was only loaded for the build.
+    pub async fn clean_up(&self) -> Result<()> {
+        let scratch = self.scratch_image.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(image) = scratch else { return Ok(()) };
+        match self.engine.remove_image(&image).await {
+            Err(error) if !error.is_not_found() => Err(BuildError::engine("remove the image of the build container")(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn folder(&self, step: &Step) -> PathBuf {
+        self.cache.folder(&step.name, step.key.as_deref().unwrap_or_default())
+    }
+
+    /// The module of a build, with made-up files when the recipe does not pin it.
+    fn module(&self, build: usize) -> Result<Module<'_>> {
+        let mut module = self.plan.module(&self.inputs, build);
+        if let (true, Some((_, step))) = (module.files.is_empty(), self.plan.find(&Work::Resolve(build))) {
+            let folder = self.folder(step);
+            for name in ["go.mod", "go.sum", "tools.go"] {
+                let path = folder.join(name);
+                module.files.push((name.to_owned(), fs::read(&path).map_err(BuildError::io("read", &path))?));
+            }
+        }
+        Ok(module)
+    }
+
+    async fn resolve(&self, step: &Step, build: usize, on_line: OnLine<'_>) -> Result<()> {
+        let module = self.plan.module(&self.inputs, build);
+        if !module.build.is_kubernetes() {
+            let message = format!("the folder {} of build {} holds no module", module.build.dir, module.build.name);
+            return Err(BuildError::Recipe { place: self.inputs.files.place().to_owned(), message });
+        }
+        let version = self.inputs.variables.fill("{kubernetes}");
+        let source = golang::kubernetes_source(&self.tools, &version, on_line, &self.cancel).await?.join("go.mod");
+        let upstream = fs::read_to_string(&source).map_err(BuildError::io("read", &source))?;
+        let what = format!("make a module of Kubernetes v{version}");
+        let go_mod = wrapper(&version, &upstream).map_err(|message| BuildError::Answer { what, message })?;
+        let draft = self.draft(step)?;
+        for (name, content) in [("go.mod", go_mod), ("tools.go", tools_file(module.build))] {
+            let path = draft.path().join(name);
+            fs::write(&path, content).map_err(BuildError::io("write", &path))?;
+        }
+        golang::tidy(&self.tools, &module.build.name, &draft.path(), on_line, &self.cancel).await?;
+        draft.keep().map(drop)
+    }
+
+    async fn compile(&self, step: &Step, build: usize, on_line: OnLine<'_>) -> Result<()> {
+        let folder = self.cache.scratch("compile")?;
+        let module = self.module(build)?;
+        module.write(folder.path())?;
+        let draft = self.draft(step)?;
+        module.compile(&self.tools, folder.path(), &draft.path(), on_line, &self.cancel).await?;
+        draft.keep().map(drop)
+    }
+
+    async fn root(&self, step: &Step, name: &str, on_line: OnLine<'_>) -> Result<()> {
+        let Some(root) = self.inputs.recipe.roots.get(name) else { return Ok(()) };
+        let draft = self.draft(step)?;
+        let suite = &self.inputs.recipe.suite;
+        let written = debian::build(&self.tools, suite, name, root, &draft.layer_path(), on_line, &self.cancel).await?;
+        draft.describe_layer(&written)?;
+        draft.keep().map(drop)
+    }
+
+    async fn store(&self, step: &Step, on_line: OnLine<'_>) -> Result<()> {
+        let mut archives = Vec::new();
+        for image in &self.plan.images {
+            let mut layers = if image.root == "scratch" { Vec::new() } else { self.root_layers(&image.root).await? };
+            if !image.files.is_empty() {
+                layers.push(("kindmesh: programs".to_owned(), self.programs(&image.files).await?));
+            }
+            let defaults = &self.inputs.recipe.image_defaults;
+            let config = ImageConfig {
+                env: defaults.env.clone(),
+                entrypoint: image.entrypoint.clone(),
+                user: image.user.clone(),
+                working_dir: defaults.working_dir.clone(),
+                ..ImageConfig::default()
+            };
+            archives.push(Arc::new(self.archive(image.reference.clone(), config, layers)));
+        }
+        let draft = self.draft(step)?;
+        let suffix = draft.name();
+        let image = self.load_scratch(&suffix).await?;
+        let filling = Filling {
+            engine: self.engine.as_ref(),
+            image: &image,
+            store: &self.inputs.recipe.node.store,
+            archives,
+            suffix,
+            on_line,
+            cancel: &self.cancel,
+        };
+        let written = filling.run(draft.layer_path()).await?;
+        draft.describe_layer(&written)?;
+        draft.keep().map(drop)
+    }
+
+    /// Loads the node's Debian root alone: it has the containerd that fills the store.
+    async fn load_scratch(&self, suffix: &str) -> Result<String> {
+        let reference = format!("kindmesh/build:{}", suffix.to_ascii_lowercase());
+        let layers = self.root_layers(&self.inputs.recipe.node.root).await?;
+        let archive = self.archive(reference.clone(), ImageConfig::default(), layers);
+        *self.scratch_image.lock().unwrap_or_else(PoisonError::into_inner) = Some(reference.clone());
+        let all = (0..archive.layers.len()).collect();
+        self.load(archive, all).await?;
+        Ok(reference)
+    }
+
+    async fn image(&self, step: &Step, on_line: OnLine<'_>) -> Result<()> {
+        let key = step.key.clone().unwrap_or_default();
+        let node = &self.inputs.recipe.node;
+        // What changes rarely lies below: a new entrypoint leaves the large layers as they are.
+        let mut layers = self.root_layers(&node.root).await?;
+        layers.push(("kindmesh: programs".to_owned(), self.programs(&node.binaries).await?));
+        layers.push(("kindmesh: image store".to_owned(), self.kept_layer(&Work::Store).await?));
+        layers.push(("kindmesh: node files".to_owned(), self.tree_layer(nodefiles::node_tree(&self.inputs)).await?));
+        let mut listing = Listing::default();
+        layers.iter().for_each(|(_, layer)| listing.stack(&layer.listing));
+        self.cache.write_listing(&key, &listing)?;
+        let version = format!("v{}", self.inputs.variables.fill("{kubernetes}"));
+        let labels = BTreeMap::from([(LABEL_INPUTS.to_owned(), key), (LABEL_VERSION.to_owned(), version)]);
+        let megabytes = layers.iter().map(|(_, layer)| layer.size).sum::<u64>() / 1_000_000;
+        on_line(&format!("loading {megabytes} MB into the engine"));
+        let large = (0..layers.len().saturating_sub(1)).collect();
+        self.load(self.archive(self.tag.clone(), nodefiles::config(&self.inputs, labels), layers), large).await
+    }
+
+    /// Loads an image; first without the layers that an earlier build usually left with the engine,
+    /// which takes a moment instead of a gigabyte. An engine that lacks one of them refuses that.
+    async fn load(&self, archive: ImageArchive, likely_there: Vec<usize>) -> Result<()> {
+        let what = format!("load {}", archive.references.join(", "));
+        let archive = Arc::new(archive);
+        for omitted in [likely_there, Vec::new()] {
+            let (content, stop, whole) = (Arc::clone(&archive), self.cancel.clone(), omitted.is_empty());
+            let stream = stream_of("load image", self.cancel.clone(), move |out| content.write_to(out, &omitted, &stop));
+            match self.engine.load_images(stream).await {
+                Ok(_) => return Ok(()),
+                Err(error) if whole || self.cancel.is_cancelled() => return Err(BuildError::engine(what)(error)),
+                Err(error) => tracing::debug!(%error, "the engine lacks layers; sending all"),
+            }
+        }
+        Ok(())
+    }
+
+    fn archive(&self, reference: String, config: ImageConfig, layers: Vec<(String, Layer)>) -> ImageArchive {
+        ImageArchive { references: vec![reference], architecture: self.inputs.toolchain.architecture.clone(), config, layers }
+    }
+
+    async fn root_layers(&self, name: &str) -> Result<Vec<(String, Layer)>> {
+        let suite = &self.inputs.recipe.suite;
+        let mut layers = vec![(format!("kindmesh: Debian {suite}"), self.kept_layer(&Work::Root(name.to_owned())).await?)];
+        if let Some(root) = self.inputs.recipe.roots.get(name) {
+            let tree = nodefiles::root_tree(root, &self.inputs.files, &self.inputs.variables);
+            if !tree.is_empty() {
+                layers.push(("kindmesh: files".to_owned(), self.tree_layer(tree).await?));
+            }
+        }
+        Ok(layers)
+    }
+
+    async fn programs(&self, files: &[BinaryFile]) -> Result<Layer> {
+        let mut tree = Tree::default();
+        files.iter().for_each(|file| tree.copy(&file.to, 0o755, self.program(&file.binary)));
+        self.tree_layer(tree).await
+    }
+
+    async fn kept_layer(&self, work: &Work) -> Result<Layer> {
+        let Some((_, step)) = self.plan.find(work) else {
+            return Err(BuildError::Answer { what: "find a step".to_owned(), message: format!("{work:?} is not planned") });
+        };
+        let (cache, name, key) = (self.cache.clone(), step.name.clone(), step.key.clone().unwrap_or_default());
+        blocking(move || cache.layer(&name, &key)).await
+    }
+
+    async fn tree_layer(&self, tree: Tree) -> Result<Layer> {
+        let cancel = self.cancel.clone();
+        blocking(move || Layer::from_tree(tree, &cancel).map_err(BuildError::io("read the files of a layer", Path::new("")))).await
+    }
+
+    fn draft(&self, step: &Step) -> Result<super::cache::Draft> {
+        self.cache.draft(&step.name, step.key.as_deref().unwrap_or_default())
+    }
+}
+
+/// Does something that blocks, beside the runtime's threads.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(BuildError::Cancelled),
+    }
+}
