@@ -5,12 +5,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::commands::{build, completion, down, get, network, status, topics, up};
 
 /// Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
-///
-/// Makes fleets of kind-compatible clusters on one network, gives each its own pool of LoadBalancer
-/// addresses, and writes their kubeconfig entries. Needs an engine that speaks Docker's API; calls no
-/// other program.
 #[derive(Debug, Parser)]
-#[command(name = "kindmesh", version, arg_required_else_help = true, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(name = "kindmesh", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub struct Cli {
     /// Flags of every command.
     #[command(flatten)]
@@ -21,6 +17,10 @@ pub struct Cli {
 }
 
 const AFTER_HELP: &str = "\
+Makes fleets of kind-compatible clusters on one network, gives each its own pool of LoadBalancer
+addresses, and writes their kubeconfig entries. Needs an engine that speaks Docker's API, and calls
+no other program.
+
 Examples:
   kindmesh up                 two clusters, cluster1 and cluster2
   kindmesh up -f fleet.yaml   the fleet a file describes
@@ -33,14 +33,14 @@ See also: kindmesh help environment, kindmesh help exit-codes";
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Globals {
-    /// Address of the engine: unix://PATH, tcp://HOST:PORT, npipe://PIPE [default: DOCKER_HOST, the Docker context, the usual sockets]
+    /// Address of the engine, unix://… or tcp://… [default: as the docker command]
     #[arg(short = 'H', long, global = true, value_name = "URL", conflicts_with = "context")]
     pub host: Option<String>,
-    /// Docker context that says where the engine is [default: DOCKER_CONTEXT, Docker's current context]
+    /// Docker context of the engine [default: as the docker command]
     #[arg(long, global = true, value_name = "NAME")]
     pub context: Option<String>,
-    /// Form of results; with json, events and errors are JSON lines on standard error
-    #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    /// text, or json: a document on standard output, events on standard error
+    #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t, hide_possible_values = true)]
     pub output: OutputFormat,
     /// Tell nothing but errors and results
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -82,10 +82,10 @@ pub enum Command {
     /// Print the version
     Version,
     /// List the environment variables that are read
-    #[command(hide = true, long_about = topics::environment())]
+    #[command(hide = true, long_about = topics::environment(), help_template = "{about}")]
     Environment,
     /// List the exit codes
-    #[command(hide = true, long_about = topics::exit_codes())]
+    #[command(hide = true, long_about = topics::exit_codes(), help_template = "{about}")]
     ExitCodes,
 }
 

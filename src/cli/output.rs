@@ -146,7 +146,7 @@ impl Printer {
         match self.display {
             Display::Errors => {}
             Display::Json => {
-                if let Ok(line) = serde_json::to_string(&Notice { event: "notice", message }) {
+                if let Ok(line) = serde_json::to_string(&Notice { event: "note", message }) {
                     self.screen.write_line(&line);
                 }
             }

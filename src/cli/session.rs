@@ -20,7 +20,7 @@ use crate::domain::name::FleetName;
 use crate::engine::Engine;
 use crate::engine::connect::{ConnectError, ConnectOptions, connect};
 use crate::event::Reporter;
-use crate::ops::Kindmesh;
+use crate::ops::{Kindmesh, KubeconfigTarget};
 
 /// The fleet file that is read when it is there and none is named.
 const DEFAULT_FILE: &str = "kindmesh.yaml";
@@ -77,6 +77,7 @@ impl Session {
     /// context cannot work, [`Exit::Cancelled`] when a signal comes first.
     pub async fn engine(&self) -> Result<Arc<dyn Engine>, CliError> {
         let options = self.connect_options();
+        tracing::debug!("looking for the engine");
         self.or_cancelled(async { connect(&options).await.map_err(unreachable) }).await
     }
 
@@ -109,20 +110,27 @@ impl Session {
         }
     }
 
-    /// A handle on the engine that knows the kubeconfig files, `named` alone when there is one.
+    /// The kubeconfig files that get entries, `named` alone when there is one.
     ///
     /// # Errors
-    /// As [`Session::engine`]; and [`Exit::Config`] when there is no place for a kubeconfig.
-    pub async fn kindmesh(&self, named: Option<&Path>) -> Result<Kindmesh, CliError> {
-        let files = self.env.kubeconfig_files(named).ok_or_else(|| {
+    /// [`Exit::Config`] when there is no place for them.
+    pub fn kubeconfig_files(&self, named: Option<&Path>) -> Result<KubeconfigTarget, CliError> {
+        self.env.kubeconfig_files(named).ok_or_else(|| {
             CliError::new(Exit::Config, "there is no place for kubeconfig entries: neither KUBECONFIG nor HOME is set")
                 .hint("name a file with `--kubeconfig`, or set KUBECONFIG")
-        })?;
-        let mut kindmesh = Kindmesh::new(self.engine().await?)
-            .reporter(self.reporter.clone())
-            .cancellation(self.cancel.clone())
-            .proxy(self.env.proxy())
-            .kubeconfig_files(files);
+        })
+    }
+
+    /// A handle on the engine that keeps these kubeconfig files up to date.
+    ///
+    /// # Errors
+    /// As [`Session::engine`].
+    pub async fn kindmesh(&self, kubeconfig: Option<KubeconfigTarget>) -> Result<Kindmesh, CliError> {
+        let mut kindmesh =
+            Kindmesh::new(self.engine().await?).reporter(self.reporter.clone()).cancellation(self.cancel.clone()).proxy(self.env.proxy());
+        if let Some(files) = kubeconfig {
+            kindmesh = kindmesh.kubeconfig_files(files);
+        }
         if let Some(folder) = self.env.docker_config_dir() {
             kindmesh = kindmesh.registry_config(folder.join("config.json"));
         }

@@ -76,7 +76,7 @@ fn completion_of_every_shell() {
 fn topics() {
     let table = stdout("help exit-codes");
     insta::assert_snapshot!(table, @"");
-    assert!(table.contains(stdout("exit-codes").trim()));
+    assert_eq!(table.trim(), stdout("exit-codes").trim());
     let variables = stdout("help environment");
     for name in ["DOCKER_HOST", "KUBECONFIG", "NO_PROXY", "KINDMESH_LOG"] {
         assert!(variables.contains(name), "{name} is not in: {variables}");

@@ -25,7 +25,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DownArgs {
-    /// Fleet file, - for standard input [default: kindmesh.yaml in the current folder, if there is one]
+    /// Fleet file, - for standard input [default: kindmesh.yaml, if it is there]
     #[arg(short, long, value_name = "FILE", group = "what")]
     file: Option<PathBuf>,
     /// Name of the fleet [default: kindmesh]
@@ -37,7 +37,7 @@ pub struct DownArgs {
     /// Every fleet on the engine
     #[arg(long, group = "what")]
     all: bool,
-    /// Kubeconfig file to take entries out of [default: as kubectl: KUBECONFIG, ~/.kube/config]
+    /// Kubeconfig file that loses the entries [default: as kubectl]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 }
@@ -59,7 +59,7 @@ pub async fn run(session: &Session, args: &DownArgs) -> Result<(), CliError> {
         true => None,
         false => Some(args.fleet_name(session)?),
     };
-    let kindmesh = session.kindmesh(args.kubeconfig.as_deref()).await?;
+    let kindmesh = session.kindmesh(session.env().kubeconfig_files(args.kubeconfig.as_deref())).await?;
     let report = match fleet {
         Some(fleet) => kindmesh.down(&fleet).await?,
         None if args.all => kindmesh.down_all().await?,

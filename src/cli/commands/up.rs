@@ -16,6 +16,8 @@ use crate::ops::UpReport;
 const EXAMPLES: &str = "\
 Without a file the fleet has two clusters, cluster1 and cluster2, on the network that kind uses.
 Running it again completes what is missing and changes nothing else.
+Nodes are privileged, as kind's are, where the engine can do that, and else have every
+capability that the host has and nothing more; --privileges asks for one or the other.
 
 Examples:
   kindmesh up                                  two clusters, each with LoadBalancer addresses
@@ -29,7 +31,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct UpArgs {
-    /// Fleet file, - for standard input [default: kindmesh.yaml in the current folder, if there is one]
+    /// Fleet file, - for standard input [default: kindmesh.yaml, if it is there]
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["fleet", "clusters"])]
     file: Option<PathBuf>,
     /// Name of the fleet, without a file [default: kindmesh]
@@ -44,13 +46,13 @@ pub struct UpArgs {
     /// Kubernetes version of every cluster
     #[arg(long, value_name = "VERSION")]
     kubernetes_version: Option<KubernetesVersion>,
-    /// How much a node container may do [default: auto]
-    #[arg(long, value_name = "PROFILE", value_enum)]
+    /// Rights of node containers: auto, privileged or reduced [default: auto]
+    #[arg(long, value_name = "PROFILE", value_enum, hide_possible_values = true)]
     privileges: Option<Profile>,
-    /// Install the sample, a web service with a LoadBalancer address, into every cluster
+    /// Install a small web service with a LoadBalancer address into every cluster
     #[arg(long)]
     sample: bool,
-    /// Kubeconfig file to write entries to [default: as kubectl: KUBECONFIG, ~/.kube/config]
+    /// Kubeconfig file that gets the entries [default: as kubectl]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 }
@@ -72,7 +74,7 @@ enum Profile {
 /// Whatever stops the fleet from becoming ready; what exists by then stays.
 pub async fn run(session: &Session, args: &UpArgs) -> Result<(), CliError> {
     let fleet = args.fleet(session)?;
-    let kindmesh = session.kindmesh(args.kubeconfig.as_deref()).await?;
+    let kindmesh = session.kindmesh(Some(session.kubeconfig_files(args.kubeconfig.as_deref())?)).await?;
     let report = kindmesh.up(&fleet).await?;
     let closing = match report.changed {
         true => session.summary().closing(&format!("fleet {} is ready", report.fleet), report.took),
