@@ -28,7 +28,7 @@ pub struct FleetFileError {
     /// Column, counted from 1.
     pub column: u64,
     /// What is wrong there.
-    pub fault: Fault,
+    pub fault: Box<Fault>,
 }
 
 /// What is wrong with a fleet file.
@@ -99,7 +99,7 @@ pub enum Fault {
 /// # Errors
 /// [`FleetFileError`] for the first thing that is wrong, with its place.
 pub fn parse(text: &str, file: &str) -> Result<Fleet, FleetFileError> {
-    let located = |(line, column): (u64, u64), fault| FleetFileError { file: file.to_owned(), line, column, fault };
+    let located = |(line, column): (u64, u64), fault| FleetFileError { file: file.to_owned(), line, column, fault: Box::new(fault) };
     let read = convert::read(text).map_err(|(place, fault)| located(place, fault))?;
     let built = read.builder.build();
     built.map_err(|error| located(read.places.find(error.place), error.into()))

@@ -133,7 +133,7 @@ pub(super) struct AddonsShape {
 /// Whether MetalLB is installed, or how.
 pub(super) enum MetalLbShape {
     Switch(bool),
-    Settings(MetalLbSettings),
+    Settings(Box<MetalLbSettings>),
     /// Neither, in words: refused by who knows where it stands.
     Wrong(String),
 }
@@ -284,7 +284,7 @@ impl<'de> Visitor<'de> for MetalLbVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<MetalLbShape, A::Error> {
-        MetalLbSettings::deserialize(MapAccessDeserializer::new(map)).map(MetalLbShape::Settings)
+        MetalLbSettings::deserialize(MapAccessDeserializer::new(map)).map(|settings| MetalLbShape::Settings(Box::new(settings)))
     }
 }
 
