@@ -195,6 +195,9 @@ impl Object {
             name: name.clone().ok_or_else(|| missing("metadata.name"))?,
             namespace,
         };
+        if id.namespace.is_none() && value.pointer("/metadata/namespace").is_some_and(|namespace| !namespace.is_null() && namespace != "") {
+            return Err(missing("metadata.namespace"));
+        }
         if let Some(metadata) = value.pointer_mut("/metadata").and_then(Value::as_object_mut) {
             metadata.remove("managedFields");
             if metadata.get("creationTimestamp").is_some_and(Value::is_null) {
