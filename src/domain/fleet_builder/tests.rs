@@ -1,3 +1,5 @@
+use ipnetwork::Ipv4Network;
+
 use super::*;
 
 fn error(builder: FleetBuilder) -> String {
