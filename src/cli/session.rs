@@ -14,7 +14,7 @@ use super::exit::Exit;
 use super::output::Printer;
 use super::summary::Summary;
 use crate::domain::fleet::Fleet;
-use crate::domain::fleet_builder::{DEFAULT_CLUSTERS, DEFAULT_FLEET};
+use crate::domain::fleet_builder::DEFAULT_CLUSTERS;
 use crate::domain::fleet_file;
 use crate::domain::name::FleetName;
 use crate::engine::Engine;
@@ -162,9 +162,7 @@ impl Session {
     /// # Errors
     /// [`Exit::Config`] when it cannot be built.
     pub fn plain_fleet(&self, name: Option<FleetName>, clusters: Option<u32>) -> Result<Fleet, CliError> {
-        let name = name.map_or_else(|| DEFAULT_FLEET.to_owned(), |name| name.to_string());
-        let fleet = Fleet::builder(name).clusters(clusters.unwrap_or(DEFAULT_CLUSTERS)).build();
-        fleet.map_err(|error| CliError::from_error(Exit::Config, &error))
+        fleet_file::plain(name, clusters.unwrap_or(DEFAULT_CLUSTERS)).map_err(|error| CliError::from_error(Exit::Config, &error))
     }
 }
 
