@@ -67,10 +67,13 @@ async fn get(at: &Uri) -> Result<http::Response<Body>, String> {
     let client = Client::try_from(Config::new(base)).map_err(|error| error.to_string())?;
     let path = at.path_and_query().map_or("/", |path| path.as_str());
     let request = Request::get(path).body(Body::empty()).map_err(|error| error.to_string())?;
-    client.send(request).await.map_err(|error| match std::error::Error::source(&error) {
-        // The outermost words only say that a service failed.
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
+    client.send(request).await.map_err(|error| {
+        // The outermost words only say that a service failed; the innermost say why.
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        cause.to_string()
     })
 }
 
