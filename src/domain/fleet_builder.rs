@@ -168,7 +168,7 @@ pub enum Problem {
         purpose: &'static str,
     },
     /// Pods of some nodes would have no addresses.
-    #[error("the pod subnet {subnet} is too small: each of {nodes} nodes takes a /24, and it has {blocks}")]
+    #[error("the pod subnet {subnet} is too small: every node takes a /24, of which it has {blocks} and needs {nodes}")]
     PodSubnetTooSmall {
         /// The subnet.
         subnet: Ipv4Network,
@@ -227,8 +227,8 @@ pub enum Problem {
     },
     /// Nodes and pools find no place on the own network.
     #[error(
-        "the subnet {subnet} has {hosts} host addresses, too few: {nodes} nodes, {pools} pool addresses, the gateway and at least one \
-         address for the engine to hand out need a place, pools in one piece each{beside}"
+        "the subnet {subnet} has {hosts} host addresses: nodes need {nodes}, pools {pools} (each in one piece), the gateway 1, \
+         and the engine at least 1 to hand out{beside}"
     )]
     NoRoom {
         /// The network's subnet.

@@ -28,7 +28,7 @@ pub struct FleetFileError {
     /// Column, counted from 1.
     pub column: u64,
     /// What is wrong there.
-    pub fault: Fault,
+    pub fault: Box<Fault>,
 }
 
 /// What is wrong with a fleet file.
@@ -99,7 +99,7 @@ pub enum Fault {
 /// # Errors
 /// [`FleetFileError`] for the first thing that is wrong, with its place.
 pub fn parse(text: &str, file: &str) -> Result<Fleet, FleetFileError> {
-    let located = |(line, column): (u64, u64), fault| FleetFileError { file: file.to_owned(), line, column, fault };
+    let located = |(line, column): (u64, u64), fault| FleetFileError { file: file.to_owned(), line, column, fault: Box::new(fault) };
     let read = convert::read(text).map_err(|(place, fault)| located(place, fault))?;
     let built = read.builder.build();
     built.map_err(|error| located(read.places.find(error.place), error.into()))
@@ -146,9 +146,23 @@ impl Fault {
             Error::SerdeInvalidType { unexpected, expected, .. } | Error::SerdeInvalidValue { unexpected, expected, .. } => {
                 Fault::Value { message: format!("here is {unexpected} where {expected} is expected") }
             }
-            Error::InvalidScalar { ty, .. } => Fault::Value { message: format!("this is no {ty}") },
+            Error::InvalidScalar { ty, .. } => Fault::Value { message: format!("{} is expected here", in_words(ty)) },
+            Error::Unexpected { expected, .. } => Fault::Value { message: format!("{} is expected here", in_words(expected)) },
+            Error::InvalidBooleanStrict { .. } => Fault::Value { message: "true or false is expected here".to_owned() },
             other => Fault::Syntax { message: plain_message(other) },
         }
+    }
+}
+
+/// The reader's names for types and tokens, for somebody who knows YAML and not Rust.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "u32" => "a whole number",
+        "u16" => "a whole number up to 65535",
+        "string scalar" => "a text",
+        "mapping start" => "a mapping",
+        "sequence start" => "a list",
+        other => other,
     }
 }
 

@@ -141,7 +141,7 @@ const SUPPORT_ORDER: [&str; 10] = [
 pub fn parse(text: &str) -> Result<Vec<Object>, ManifestError> {
     let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
     let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
-        let (line, column) = error.location().map_or((0, 0), |at| (at.line() as u64, at.column() as u64));
+        let (line, column) = error.location().map_or((0, 0), |at| (at.line(), at.column()));
         ManifestError::Yaml { line, column, message: first_line(&error.without_snippet().to_string()) }
     })?;
     let mut objects = Vec::with_capacity(documents.len());
@@ -195,6 +195,9 @@ impl Object {
             name: name.clone().ok_or_else(|| missing("metadata.name"))?,
             namespace,
         };
+        if id.namespace.is_none() && value.pointer("/metadata/namespace").is_some_and(|namespace| !namespace.is_null() && namespace != "") {
+            return Err(missing("metadata.namespace"));
+        }
         if let Some(metadata) = value.pointer_mut("/metadata").and_then(Value::as_object_mut) {
             metadata.remove("managedFields");
             if metadata.get("creationTimestamp").is_some_and(Value::is_null) {

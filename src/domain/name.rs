@@ -169,3 +169,56 @@ macro_rules! name_impls {
 
 name_impls!(ClusterName);
 name_impls!(FleetName);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_dns_labels() {
+        for name in ["a", "a1", "1", "a-b", &"x".repeat(MAX_CLUSTER_NAME)] {
+            assert_eq!(name.parse::<ClusterName>().unwrap().to_string(), name);
+        }
+        let error = |name: &str| name.parse::<ClusterName>().unwrap_err().to_string();
+        assert_eq!(error(""), "the name is empty; use lower-case letters, digits and '-'");
+        assert_eq!(error("a_b"), "'a_b' has the character '_'; a name is made of lower-case letters, digits and '-'");
+        assert_eq!(error("a.b"), "'a.b' has the character '.'; a name is made of lower-case letters, digits and '-'");
+        assert_eq!(error("-a"), "'-a' must begin and end with a letter or a digit");
+        assert_eq!(error("a-"), "'a-' must begin and end with a letter or a digit");
+        let long = "x".repeat(MAX_CLUSTER_NAME + 1);
+        assert!(error(&long).contains("has 41 characters, at most 40 leave room"), "{}", error(&long));
+    }
+
+    #[test]
+    fn every_derived_name_is_a_host_name() {
+        let longest: ClusterName = "x".repeat(MAX_CLUSTER_NAME).parse().unwrap();
+        for role in [Role::ControlPlane, Role::Worker, Role::ExternalLoadBalancer] {
+            assert!(longest.node(role, if role == Role::ExternalLoadBalancer { 1 } else { 999 }).len() <= 63, "{role}");
+        }
+    }
+
+    #[test]
+    fn nodes_are_counted_as_kind_counts() {
+        let name: ClusterName = "c".parse().unwrap();
+        assert_eq!(name.node(Role::ControlPlane, 1), "c-control-plane");
+        assert_eq!(name.node(Role::Worker, 1), "c-worker");
+        assert_eq!(name.node(Role::Worker, 2), "c-worker2");
+        assert_eq!(name.node(Role::ExternalLoadBalancer, 1), "c-external-load-balancer");
+        assert_eq!(name.context(), "kind-c");
+    }
+
+    #[test]
+    fn roles_are_read_back_from_labels() {
+        for role in [Role::ControlPlane, Role::Worker, Role::ExternalLoadBalancer] {
+            assert_eq!(Role::from_label(role.as_str()), Some(role));
+            assert_eq!(serde_json::to_value(role).unwrap(), role.as_str());
+        }
+        assert_eq!(Role::from_label("external-etcd"), None);
+    }
+
+    #[test]
+    fn names_are_checked_when_decoded() {
+        assert_eq!(serde_json::from_str::<FleetName>("\"demo\"").unwrap().as_str(), "demo");
+        assert!(serde_json::from_str::<FleetName>("\"Demo\"").is_err());
+    }
+}

@@ -109,3 +109,46 @@ impl fmt::Display for EngineApiVersion {
         write!(f, "{}.{}", self.major, self.minor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kubernetes(text: &str) -> KubernetesVersion {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_leading_v_is_welcome_and_shown() {
+        for text in ["v1.34.4", "1.34.4", " v1.34.4\n"] {
+            assert_eq!(kubernetes(text).to_string(), "v1.34.4");
+            assert_eq!(kubernetes(text).bare(), "1.34.4");
+        }
+        assert_eq!(kubernetes("1.36.0-alpha.1+build").to_string(), "v1.36.0-alpha.1+build");
+    }
+
+    #[test]
+    fn what_is_no_version_is_refused() {
+        for text in ["", "v", "1", "1.34", "1.34.x", "1.34.4.1", "latest", "-1.2.3"] {
+            let error = text.parse::<KubernetesVersion>().unwrap_err();
+            assert_eq!(error.to_string(), format!("'{text}' is no Kubernetes version; expected something like v1.34.4"));
+        }
+        assert_eq!("1".parse::<EngineApiVersion>().unwrap_err().to_string(), "'1' is no engine API version; expected something like 1.41");
+    }
+
+    #[test]
+    fn a_pre_release_counts_as_the_release() {
+        assert!(kubernetes("v1.36.0-alpha.1").at_least(1, 36));
+        assert!(!kubernetes("v1.35.9").at_least(1, 36));
+        assert!(kubernetes("v2.0.0").at_least(1, 36));
+        assert_eq!(kubernetes("v1.34.4").minor(), 34);
+    }
+
+    #[test]
+    fn engine_versions_are_numbers_not_texts() {
+        let version = |text: &str| text.parse::<EngineApiVersion>().unwrap();
+        assert!(version("1.9") < version("1.41"));
+        assert!(version("1.51") > EngineApiVersion::new(1, 44));
+        assert_eq!(version(" 1.41 ").to_string(), "1.41");
+    }
+}

@@ -10,7 +10,7 @@ use super::{Engine, EngineError, EngineErrorKind as Kind, ExecRequest, Result};
 
 /// Writes beside the target and renames, so that a reader never sees half a file and a connection
 /// cut in the middle leaves the old one. `$1` path, `$2` mode, `$3` size.
-const WRITE: &str = r#"
+pub(super) const WRITE: &str = r#"
 set -e
 dir=${1%/*}
 [ -z "$dir" ] || mkdir -p "$dir"
@@ -28,7 +28,7 @@ mv -f "$part" "$1"
 "#;
 
 /// Exit code 44 tells a missing file from one that cannot be read.
-const READ: &str = r#"[ -e "$1" ] || exit 44; exec cat "$1""#;
+pub(super) const READ: &str = r#"[ -e "$1" ] || exit 44; exec cat "$1""#;
 
 /// Writes a file in a running container, making its folder. `path` is absolute; `mode` are the
 /// permission bits (`0o644`).

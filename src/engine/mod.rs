@@ -7,6 +7,7 @@ mod api;
 pub mod connect;
 mod docker;
 mod error;
+pub mod fake;
 pub mod files;
 pub mod registry;
 

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, ValidationDirective};
 
 use super::client::ApiServer;
@@ -17,6 +16,9 @@ use crate::domain::manifest::{Object, Stage, stages};
 
 /// Name under which the server records the fields we set.
 pub const FIELD_MANAGER: &str = "kindmesh";
+
+/// What servers say of an object that does not fit the schema of its kind.
+const MISFIT: &str = "failed to create typed patch object";
 
 /// How to apply.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -114,32 +116,45 @@ async fn apply_one(
     // What a schema does not know would be dropped in silence otherwise.
     params.field_validation = Some(ValidationDirective::Strict);
     let name = &object.id().name;
-    // A kind that was defined a moment ago may be missing on its own path for another one, and the
-    // server gives up on an object that others keep writing to.
-    let late = |error: &K8sError| match error.kind() {
-        Some(RequestErrorKind::NotFound) => fresh,
-        kind => kind == Some(RequestErrorKind::Conflict),
+    // A kind that was defined a moment ago may be missing for another one, or still be known by its
+    // old schema; and the server gives up on an object that others keep writing to.
+    let late = |error: &K8sError| match error {
+        K8sError::Request { kind: RequestErrorKind::NotFound, .. } => fresh,
+        K8sError::Request { kind: RequestErrorKind::Refused, message, .. } => fresh && message.contains(MISFIT),
+        K8sError::Request { kind: RequestErrorKind::Conflict, .. } => true,
+        _ => false,
     };
     healing(&object.to_string(), deadline, observer, late, || async {
         let _slot = server.slot().await;
         let error = |error: &kube::Error| refine(server.error("apply", object.to_string(), error));
-        // The server does not say whether an apply changed anything; the resource version does.
-        let before = api.get_metadata_opt(name).await.map_err(|e| error(&e))?;
-        let after = api.patch_metadata(name, &params, &Patch::Apply(object.value())).await.map_err(|e| error(&e))?;
-        Ok(before.map_or(Change::Created, |before| change(&before.metadata, &after.metadata)))
+        // The server does not say whether an apply changed anything.
+        let before = api.get_opt(name).await.map_err(|e| error(&e))?;
+        let after = api.patch(name, &params, &Patch::Apply(object.value())).await.map_err(|e| error(&e))?;
+        Ok(before.map_or(Change::Created, |before| change(&before, &after)))
     })
     .await
 }
 
 /// What happened between two looks at an object.
-fn change(before: &ObjectMeta, after: &ObjectMeta) -> Change {
-    // Someone who reports a status in between moves the version too, but not the generation.
-    let same_version = before.resource_version == after.resource_version;
-    let same_content = before.generation.is_some()
-        && before.generation == after.generation
-        && before.labels == after.labels
-        && before.annotations == after.annotations;
-    if same_version || same_content { Change::Unchanged } else { Change::Configured }
+fn change(before: &DynamicObject, after: &DynamicObject) -> Change {
+    if before.metadata.resource_version == after.metadata.resource_version {
+        return Change::Unchanged;
+    }
+    // The version also moves when someone reports a status in between, and when an apply that
+    // changes nothing is only written down in the managed fields.
+    let (old, new) = (&before.metadata, &after.metadata);
+    let same_metadata = old.labels == new.labels
+        && old.annotations == new.annotations
+        && old.finalizers == new.finalizers
+        && old.owner_references == new.owner_references;
+    let content = |object: &DynamicObject| {
+        let mut data = object.data.clone();
+        if let Some(data) = data.as_object_mut() {
+            data.remove("status");
+        }
+        data
+    };
+    if same_metadata && content(before) == content(after) { Change::Unchanged } else { Change::Configured }
 }
 
 /// Learns where the kinds of a stage are served; waits for those that definitions have promised.
@@ -191,8 +206,12 @@ fn refine(error: K8sError) -> K8sError {
         K8sError::Request { kind: RequestErrorKind::Conflict, object, message, .. } if message.starts_with("Apply failed with") => {
             K8sError::Owned { object, message: message.split_whitespace().collect::<Vec<_>>().join(" ") }
         }
-        K8sError::Request { verb, object, kind, message } if message.contains("field not declared in schema") => {
-            K8sError::Request { verb, object, kind, message: format!("{message}; the manifest is newer than the cluster") }
+        // Servers answer 500 to what does not fit the schema, though that will not heal.
+        K8sError::Request { verb, object, mut message, .. } if message.contains(MISFIT) => {
+            if message.contains("field not declared in schema") {
+                message.push_str("; the field is misspelled, or newer than the cluster");
+            }
+            K8sError::Request { verb, object, kind: RequestErrorKind::Refused, message }
         }
         other => other,
     }
@@ -216,3 +235,6 @@ impl Applied {
         self.objects.extend(other.objects);
     }
 }
+
+#[cfg(test)]
+mod tests;

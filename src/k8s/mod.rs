@@ -17,6 +17,9 @@ mod retry;
 mod state;
 mod watch;
 
+#[cfg(test)]
+mod mock;
+
 pub use apply::{Applied, ApplyOptions, Change, apply};
 pub use client::ApiServer;
 pub use deadline::{Deadline, Observer};

@@ -88,7 +88,7 @@ impl Sample {
 pub async fn assigned(server: &ApiServer, pool: AddrRange, deadline: Deadline, observer: Observer<'_>) -> Result<IpAddr> {
     let address = wait::service_address(server, NAMESPACE, NAME, deadline, observer).await?;
     match address {
-        IpAddr::V4(v4) if pool.first <= v4 && v4 <= pool.last => Ok(address),
+        IpAddr::V4(v4) if pool.contains(v4) => Ok(address),
         _ => Err(K8sError::OutsidePool { service: format!("{NAMESPACE}/{NAME}"), address: address.to_string(), pool: pool.to_string() }),
     }
 }

@@ -85,6 +85,18 @@ impl Kindmesh {
     }
 }
 
+impl Kindmesh {
+    /// Makes sure the fleet's network exists, once, however many processes do the same at this
+    /// moment. [`Kindmesh::up`] does it by itself; this is for those who put containers of their own
+    /// there first. [`Kindmesh::down`] removes it if this fleet created it and nothing else uses it.
+    ///
+    /// # Errors
+    /// When the engine fails, or a network of this name is not what the fleet asks for.
+    pub async fn ensure_network(&self, fleet: &Fleet) -> Result<NetworkInfo> {
+        Ok(network::ensure(self.engine.as_ref(), fleet).await?.value)
+    }
+}
+
 /// Finds the image of every cluster; equal wishes are looked up once.
 async fn find_images(km: &Kindmesh, fleet: &Fleet, scope: &Scope) -> Result<BTreeMap<String, NodeImage>> {
     let mut found: Vec<((Option<String>, Option<String>), NodeImage)> = Vec::new();

@@ -78,15 +78,15 @@ async fn kindmesh_lists_and_deletes_kinds_clusters() {
     if !made.status.success() {
         assert!(said.contains("unable to apply caps"), "kind failed for another reason: {said}");
     }
-    let clusters = bench.kindmesh(["get", "clusters"]).ok().stdout;
-    let nodes = bench.kindmesh(["get", "nodes", "--cluster", "theirs"]).ok().stdout;
+    let clusters = bench.kindmesh(["get", "clusters"]).text();
+    let nodes = bench.kindmesh(["get", "nodes", "--cluster", "theirs"]).text();
     let config = bench.kindmesh(["get", "kubeconfig", "--cluster", "theirs"]);
     let deleted = bench.kindmesh(["down", "--cluster", "theirs"]);
     let left = kind.ok(&["get", "clusters"]);
     assert!(clusters.lines().any(|line| line.contains("theirs")), "{clusters}");
     assert!(nodes.contains("theirs-control-plane"), "{nodes}");
     if made.status.success() {
-        assert!(config.ok().stdout.contains("kind-theirs"));
+        assert!(config.text().contains("kind-theirs"));
     }
     deleted.ok();
     assert!(!left.lines().any(|line| line == "theirs"), "{left}");

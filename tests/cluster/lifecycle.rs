@@ -48,9 +48,9 @@ async fn up_status_sample_up_again_down() {
 
     // The kubeconfig works from here and from a pod's network; contexts are kind's.
     for cluster in CLUSTERS {
-        let config = bench.kindmesh(["get", "kubeconfig", "--cluster", cluster]).ok().stdout;
+        let config = bench.kindmesh(["get", "kubeconfig", "--cluster", cluster]).text();
         assert!(config.contains(&format!("kind-{cluster}")), "{cluster}");
-        let internal = bench.kindmesh(["get", "kubeconfig", "--cluster", cluster, "--internal"]).ok().stdout;
+        let internal = bench.kindmesh(["get", "kubeconfig", "--cluster", cluster, "--internal"]).text();
         let other = CLUSTERS.iter().find(|other| **other != cluster).unwrap();
         let script = format!("cat > /tmp/other.conf <<'EOF'\n{internal}\nEOF\nkubectl --kubeconfig /tmp/other.conf get nodes -o name");
         let (code, seen) = bench.in_node(&format!("{other}-control-plane"), &script).await;

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use kindmesh::domain::fleet::Fleet;
+use kindmesh::domain::fleet_builder::NetworkBuilder;
 use kindmesh::ops::Kindmesh;
 
 use crate::support::Bench;
@@ -16,7 +17,7 @@ async fn racer() {
     let host = std::env::var("DOCKER_HOST").ok();
     let options = kindmesh::engine::connect::ConnectOptions { docker_host: host, ..Default::default() };
     let engine = kindmesh::engine::connect::connect(&options).await.expect("an engine");
-    let fleet = Fleet::builder("race").network_name(NAME).clusters(1).build().expect("a fleet");
+    let fleet = Fleet::builder("race").network(NetworkBuilder::shared().name(NAME)).clusters(1).build().expect("a fleet");
     Kindmesh::new(engine).ensure_network(&fleet).await.expect("the network");
 }
 

@@ -116,7 +116,7 @@ impl Drop for Bench {
 
 /// How a command ended.
 #[derive(Debug)]
-#[must_use = "check it with ok(), failed() or json()"]
+#[must_use = "check it with ok(), text(), failed() or json()"]
 pub struct Ran {
     pub code: Option<i32>,
     pub stdout: String,
@@ -126,9 +126,15 @@ pub struct Ran {
 impl Ran {
     /// Panics unless the command succeeded.
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub fn ok(&self) {
         assert_eq!(self.code, Some(0), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
-        self
+    }
+
+    /// Panics unless the command succeeded; returns standard output.
+    #[track_caller]
+    pub fn text(self) -> String {
+        self.ok();
+        self.stdout
     }
 
     /// Panics unless the command failed with this exit code; returns what it said.
@@ -141,8 +147,8 @@ impl Ran {
     /// Standard output as JSON.
     #[track_caller]
     pub fn json(self) -> Value {
-        let ran = self.ok();
-        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", ran.stdout))
+        let text = self.text();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 }
 

@@ -90,7 +90,7 @@ async fn node_image(session: &Session, args: &NodeImageArgs) -> Result<(), CliEr
         0 => format!("{} is up to date ({})", built.reference, duration::short(built.took)),
         _ => format!("{} is built: {repeated} of {} steps in {}", built.reference, built.steps.len(), duration::short(built.took)),
     };
-    session.printer().result(&built, || built.reference.clone())?;
+    session.printer().result(&built, || format!("{}\n", built.reference))?;
     session.printer().say(&closing);
     Ok(())
 }

@@ -128,7 +128,7 @@ fn subnets_are_checked() {
     let pods = |subnet: &str| one(ClusterBuilder::new("a").nodes(3).pod_subnet(subnet));
     assert_eq!(
         error(pods("10.1.0.0/23")),
-        "clusters[0].podSubnet: the pod subnet 10.1.0.0/23 is too small: each of 3 nodes takes a /24, and it has 2"
+        "clusters[0].podSubnet: the pod subnet 10.1.0.0/23 is too small: every node takes a /24, of which it has 2 and needs 3"
     );
     assert!(pods("10.1.0.0/22").build().is_ok());
     assert_eq!(error(pods("ten")), "clusters[0].podSubnet: 'ten' is no IPv4 subnet, such as 10.9.0.0/16");
@@ -187,16 +187,16 @@ fn networks_are_checked() {
         ),
         (
             NetworkBuilder::own("10.0.0.0/27"),
-            "network.subnet: the subnet 10.0.0.0/27 has 30 host addresses, too few: 5 nodes, 25 pool addresses, the gateway and at least one \
-             address for the engine to hand out need a place, pools in one piece each",
+            "network.subnet: the subnet 10.0.0.0/27 has 30 host addresses: nodes need 5, pools 25 (each in one piece), the gateway 1, \
+             and the engine at least 1 to hand out",
         ),
         (
             NetworkBuilder::own("10.0.0.0/26").ip_range("10.0.0.16/28"),
-            "network.subnet: the subnet 10.0.0.0/26 has 62 host addresses, too few: 2 nodes, 50 pool addresses, the gateway and at least one \
-             address for the engine to hand out need a place, pools in one piece each, and pools must stay outside 10.0.0.16/28",
+            "network.subnet: the subnet 10.0.0.0/26 has 62 host addresses: nodes need 2, pools 50 (each in one piece), the gateway 1, \
+             and the engine at least 1 to hand out, and pools must stay outside 10.0.0.16/28",
         ),
     ] {
-        let (clusters, nodes) = if expected.contains("50 pool") { (2, 1) } else { (1, 5) };
+        let (clusters, nodes) = if expected.contains("pools 50") { (2, 1) } else { (1, 5) };
         let text = error(own(network).clusters(clusters).nodes(nodes));
         assert_eq!(text, expected);
     }

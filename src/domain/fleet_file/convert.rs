@@ -52,6 +52,7 @@ pub(super) fn read(text: &str) -> Result<Read, Refused> {
         places.clusters_at(clusters.position());
         places.note(Place::Fleet("clusters"), &shape.clusters);
         builder = match clusters.value() {
+            ClustersShape::Wrong(message) => return Err((clusters.position(), Fault::Value { message: message.clone() })),
             ClustersShape::Count(count) => builder.clusters(*count),
             // An empty list is no request for the default.
             ClustersShape::List(list) if list.is_empty() => builder.clusters(0),
@@ -62,7 +63,7 @@ pub(super) fn read(text: &str) -> Result<Read, Refused> {
         };
     }
     if let Some(addons) = places.note(Place::Fleet("addons"), &shape.addons) {
-        builder = addons_of(&mut places, addons, builder);
+        builder = addons_of(&mut places, addons, builder)?;
     }
     if let Some(timeouts) = &shape.timeouts {
         builder = builder.timeouts(timeouts_of(&mut places, timeouts)?);
@@ -107,11 +108,12 @@ fn cluster_builder(places: &mut Places, index: usize, shape: &ClusterShape) -> C
     builder
 }
 
-fn addons_of(places: &mut Places, shape: &AddonsShape, builder: FleetBuilder) -> FleetBuilder {
-    let builder = match shape.metallb.as_ref().map(At::value) {
-        None | Some(MetalLbShape::Switch(true)) => builder,
-        Some(MetalLbShape::Switch(false)) => builder.metallb(None),
-        Some(MetalLbShape::Settings(settings)) => builder.metallb(Some(MetalLb {
+fn addons_of(places: &mut Places, shape: &AddonsShape, builder: FleetBuilder) -> Result<FleetBuilder, Refused> {
+    let builder = match shape.metallb.as_ref().map(|metallb| (metallb.position(), metallb.value())) {
+        None | Some((_, MetalLbShape::Switch(true))) => builder,
+        Some((_, MetalLbShape::Switch(false))) => builder.metallb(None),
+        Some((position, MetalLbShape::Wrong(message))) => return Err((position, Fault::Value { message: message.clone() })),
+        Some((_, MetalLbShape::Settings(settings))) => builder.metallb(Some(MetalLb {
             manifest: None,
             manifest_from: places.note(Place::MetalLb("manifest"), &settings.manifest).cloned(),
             controller_image: places.note(Place::MetalLb("controllerImage"), &settings.controller_image).cloned(),
@@ -119,10 +121,10 @@ fn addons_of(places: &mut Places, shape: &AddonsShape, builder: FleetBuilder) ->
         })),
     };
     // What goes with the add-ons is told where the sample is asked for.
-    match places.note(Place::Fleet("addons"), &shape.sample) {
+    Ok(match places.note(Place::Fleet("addons"), &shape.sample) {
         Some(sample) => builder.sample(*sample),
         None => builder,
-    }
+    })
 }
 
 fn timeouts_of(places: &mut Places, shape: &TimeoutsShape) -> Result<Timeouts, Refused> {

@@ -71,6 +71,8 @@ pub(super) struct NetworkShape {
 pub(super) enum ClustersShape {
     Count(u32),
     List(Vec<At<ClusterShape>>),
+    /// Neither, in words: refused by who knows where it stands.
+    Wrong(String),
 }
 
 /// One cluster.
@@ -131,7 +133,9 @@ pub(super) struct AddonsShape {
 /// Whether MetalLB is installed, or how.
 pub(super) enum MetalLbShape {
     Switch(bool),
-    Settings(MetalLbSettings),
+    Settings(Box<MetalLbSettings>),
+    /// Neither, in words: refused by who knows where it stands.
+    Wrong(String),
 }
 
 /// How MetalLB is installed.
@@ -172,6 +176,14 @@ pub(super) fn schema() -> serde_json::Value {
     schema
 }
 
+fn wrong_clusters(found: &dyn fmt::Debug) -> ClustersShape {
+    ClustersShape::Wrong(format!("{found:?} is neither a number of clusters nor a list of clusters"))
+}
+
+fn wrong_metallb(found: &dyn fmt::Debug) -> MetalLbShape {
+    MetalLbShape::Wrong(format!("{found:?} is neither true nor false nor a mapping"))
+}
+
 // === impl PrivilegesShape ===
 
 impl From<PrivilegesShape> for Privileges {
@@ -201,13 +213,23 @@ impl<'de> Visitor<'de> for ClustersVisitor {
     }
 
     fn visit_u64<E: de::Error>(self, count: u64) -> Result<ClustersShape, E> {
-        let count = u32::try_from(count).map_err(|_| E::invalid_value(de::Unexpected::Unsigned(count), &self))?;
-        Ok(ClustersShape::Count(count))
+        Ok(u32::try_from(count).map_or_else(|_| wrong_clusters(&count), ClustersShape::Count))
     }
 
     fn visit_i64<E: de::Error>(self, count: i64) -> Result<ClustersShape, E> {
-        let count = u32::try_from(count).map_err(|_| E::invalid_value(de::Unexpected::Signed(count), &self))?;
-        Ok(ClustersShape::Count(count))
+        Ok(u32::try_from(count).map_or_else(|_| wrong_clusters(&count), ClustersShape::Count))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<ClustersShape, E> {
+        Ok(wrong_clusters(&number))
+    }
+
+    fn visit_bool<E: de::Error>(self, on: bool) -> Result<ClustersShape, E> {
+        Ok(wrong_clusters(&on))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<ClustersShape, E> {
+        Ok(wrong_clusters(&text))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ClustersShape, A::Error> {
@@ -249,8 +271,20 @@ impl<'de> Visitor<'de> for MetalLbVisitor {
         Ok(MetalLbShape::Switch(on))
     }
 
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<MetalLbShape, E> {
+        Ok(wrong_metallb(&number))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<MetalLbShape, E> {
+        Ok(wrong_metallb(&number))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<MetalLbShape, E> {
+        Ok(wrong_metallb(&text))
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<MetalLbShape, A::Error> {
-        MetalLbSettings::deserialize(MapAccessDeserializer::new(map)).map(MetalLbShape::Settings)
+        MetalLbSettings::deserialize(MapAccessDeserializer::new(map)).map(|settings| MetalLbShape::Settings(Box::new(settings)))
     }
 }
 

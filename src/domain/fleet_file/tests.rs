@@ -180,20 +180,20 @@ fn types_are_checked() {
         ]
         .join("\n"),
         @r#"
-    f.yaml:3:1: here is string "many" where a number of clusters or a list of clusters is expected
-    f.yaml:3:1: here is integer `-1` where a number of clusters or a list of clusters is expected
+    f.yaml:3:11: "many" is neither a number of clusters nor a list of clusters
+    f.yaml:3:11: -1 is neither a number of clusters nor a list of clusters
     f.yaml:3:11: here is map where a number of clusters or a list of clusters is expected
-    f.yaml:3:12: this is no valid YAML: expected mapping start
-    f.yaml:3:11: this is no u32
-    f.yaml:3:11: this is no u32
-    f.yaml:3:10: this is no valid YAML: expected mapping start
-    f.yaml:3:7: this is no valid YAML: expected string scalar
+    f.yaml:3:12: a mapping is expected here
+    f.yaml:3:11: a whole number is expected here
+    f.yaml:3:11: a whole number is expected here
+    f.yaml:3:10: a mapping is expected here
+    f.yaml:3:7: a text is expected here
     f.yaml:3:13: "reducd" is none of auto, privileged, reduced, did you mean "reduced"?
-    f.yaml:3:18: this is no valid YAML: invalid boolean (true or false expected)
-    f.yaml:3:10: here is integer `1` where true, false or a mapping is expected
-    f.yaml:5:18: this is no u16
+    f.yaml:3:18: true or false is expected here
+    f.yaml:3:19: 1 is neither true nor false nor a mapping
+    f.yaml:5:18: a whole number up to 65535 is expected here
     f.yaml:4:13: timeouts.nodeBoot: '90' is no duration; write it like 90s, 5m or 1h30m
-    f.yaml:3:7: this is no valid YAML: expected string scalar
+    f.yaml:3:7: a text is expected here
     f.yaml:4:1: this is no valid YAML: only single YAML document expected but multiple found
     "#
     );
@@ -226,8 +226,8 @@ fn rules_are_told_where_they_are_broken() {
     f.yaml:3:11: clusters[112].podSubnet: no default subnet is left for it; name one
     f.yaml:5:9: clusters[1].name: the name 'a' is taken by another cluster of the fleet
     f.yaml:7:18: clusters[1].serviceSubnet: the service subnet of b 10.1.4.0/24 overlaps the pod subnet of a 10.1.0.0/16
-    f.yaml:6:14: clusters[0].podSubnet: the pod subnet 10.1.0.0/23 is too small: each of 3 nodes takes a /24, and it has 2
-    f.yaml:4:11: network.subnet: the subnet 10.0.0.0/28 has 14 host addresses, too few: 1 nodes, 25 pool addresses, the gateway and at least one address for the engine to hand out need a place, pools in one piece each
+    f.yaml:6:14: clusters[0].podSubnet: the pod subnet 10.1.0.0/23 is too small: every node takes a /24, of which it has 2 and needs 3
+    f.yaml:4:11: network.subnet: the subnet 10.0.0.0/28 has 14 host addresses: nodes need 1, pools 25 (each in one piece), the gateway 1, and the engine at least 1 to hand out
     f.yaml:4:12: network.gateway: it needs a subnet of the fleet's own beside it
     f.yaml:3:11: poolSize: a pool of 3 addresses is too small; at least 4 are needed
     f.yaml:3:20: kubernetesVersion: '1.34' is no Kubernetes version; expected something like v1.34.4
@@ -258,8 +258,8 @@ fn the_head_says_what_it_is() {
     f.yaml:1:1: the field "apiVersion" is missing; a fleet file begins with `apiVersion: kindmesh.dev/v1alpha1` and `kind: Fleet`
     f.yaml:1:1: the field "kind" is missing; a fleet file begins with `apiVersion: kindmesh.dev/v1alpha1` and `kind: Fleet`
     f.yaml:2:13: apiVersion is "kind.x-k8s.io/v1alpha4", but must be "kindmesh.dev/v1alpha1"
-    f.yaml:1:1: this is no valid YAML: expected mapping start
-    f.yaml:1:1: this is no valid YAML: expected mapping start
+    f.yaml:1:1: a mapping is expected here
+    f.yaml:1:1: a mapping is expected here
     "#
     );
 }
@@ -268,9 +268,7 @@ fn the_head_says_what_it_is() {
 fn the_schema_knows_every_key() {
     let schema = schema();
     let keys: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-    insta::assert_snapshot!(format!("{keys:?}"), @r#"
-    ["addons", "apiVersion", "clusterPrefix", "clusters", "image", "kind", "kubernetesVersion", "name", "network", "nodes", "poolSize", "privileges", "timeouts"]
-    "#);
+    insta::assert_snapshot!(format!("{keys:?}"), @r#"["addons", "apiVersion", "clusterPrefix", "clusters", "image", "kind", "kubernetesVersion", "name", "network", "nodes", "poolSize", "privileges", "timeouts"]"#);
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(schema["properties"]["apiVersion"]["const"], API_VERSION);
     assert_eq!(schema["required"], serde_json::json!(["apiVersion", "kind"]));

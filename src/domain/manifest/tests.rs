@@ -28,6 +28,10 @@ fn faults_are_named_without_the_text_around_them() {
             "{apiVersion: v1, kind: Pod, metadata: {name: n}}\n",
             "document 1 of the manifest (Pod) has a metadata.name that is no text; put it in quotes",
         ),
+        (
+            "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: n}}\n",
+            "document 1 of the manifest (Pod p) has a metadata.namespace that is no text; put it in quotes",
+        ),
         ("kind: Pod\n", "document 1 of the manifest (Pod) has no apiVersion"),
         ("apiVersion: v1\nmetadata: {name: x}\n", "document 1 of the manifest (x) has no kind"),
         ("apiVersion: v1\nkind: Pod\nmetadata: {generateName: x}\n", "document 1 of the manifest (Pod) has no metadata.name"),

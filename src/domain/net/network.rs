@@ -1,9 +1,8 @@
 //! What a fleet's network is to be, and whether one that exists is that.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-use ipnetwork::{IpNetwork, Ipv4Network};
+use ipnetwork::Ipv4Network;
 
 use super::range::AddrRange;
 use super::set::AddrSet;
@@ -165,21 +164,6 @@ pub fn mismatches(network: &NetworkInfo, settings: &NetworkSettings) -> Vec<Stri
     compare("IPv6 subnet", v6, settings.ipv6_subnet.map(|subnet| cidr::normalise_v6(subnet).to_string()));
     compare("MTU", network.options.get(OPTION_MTU).cloned(), settings.mtu.map(|mtu| mtu.to_string()));
     lines
-}
-
-/// The IPv4 side of a network: subnet, the engine's own range when limited, and gateway.
-pub fn ipv4_of(network: &NetworkInfo) -> Option<(Ipv4Network, Option<Ipv4Network>, Option<std::net::Ipv4Addr>)> {
-    let entry = network.ipv4()?;
-    let IpNetwork::V4(subnet) = entry.subnet else { return None };
-    let range = match entry.ip_range {
-        Some(IpNetwork::V4(range)) => Some(cidr::normalise(range)),
-        _ => None,
-    };
-    let gateway = match entry.gateway {
-        Some(IpAddr::V4(gateway)) => Some(gateway),
-        _ => None,
-    };
-    Some((cidr::normalise(subnet), range, gateway))
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ impl Tools {
             let mut all = Vec::new();
             io::Read::read_to_end(&mut output, &mut all).map(|_| all)
         };
-        let failed = BuildError::io("read the output of", self.path(run.program).to_path_buf());
+        let failed = BuildError::io("read the output of", self.path(run.program));
         self.run_into(run, on_line, cancel, read).await?.map_err(failed)
     }
 
@@ -105,7 +105,7 @@ impl Tools {
         T: Send + 'static,
         F: FnOnce(PipeReader) -> T + Send + 'static,
     {
-        let (output, input) = io::pipe().map_err(BuildError::io("make a pipe for", self.path(run.program).to_path_buf()))?;
+        let (output, input) = io::pipe().map_err(BuildError::io("make a pipe for", self.path(run.program)))?;
         let mut child = self.spawn(run, input)?;
         let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
         let consumer = tokio::task::spawn_blocking(move || consume(output));
@@ -126,7 +126,7 @@ impl Tools {
                 return Err(BuildError::Cancelled);
             }
         };
-        let status = status.map_err(BuildError::io("wait for", self.path(run.program).to_path_buf()))?;
+        let status = status.map_err(BuildError::io("wait for", self.path(run.program)))?;
         group.disarm();
         let consumed = consumer.await;
         if !status.success() {

@@ -1,0 +1,95 @@
+use std::sync::Mutex;
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::super::mock::{self, Asked, failure};
+use super::*;
+use crate::domain::manifest;
+
+const OBJECT: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: ns}}";
+
+fn object(version: &str, data: Value) -> (u16, Value) {
+    (
+        200,
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "ns", "resourceVersion": version}, "data": data}),
+    )
+}
+
+async fn run(server: &ApiServer, heard: &Mutex<Vec<String>>) -> Result<Applied> {
+    let observer = |state: &str| heard.lock().unwrap().push(state.to_owned());
+    let objects = manifest::parse(OBJECT).unwrap();
+    apply(server, objects, ApplyOptions::default(), Deadline::after(Duration::from_secs(30)), &observer).await
+}
+
+fn patches(asked: &Asked) -> usize {
+    asked.lock().unwrap().iter().filter(|(method, _)| *method == Method::PATCH).count()
+}
+
+/// Fails the first patches with the given codes, then takes it.
+fn failing(codes: &'static [u16]) -> (ApiServer, Asked) {
+    let failed = Mutex::new(0);
+    mock::server(move |method, path, _| match (method, path) {
+        (_, "/api/v1") => mock::core_resources(),
+        (&Method::GET, _) => failure(404, "not found"),
+        _ => {
+            let mut failed = failed.lock().unwrap();
+            *failed += 1;
+            codes.get(*failed - 1).map_or_else(|| object("1", json!({})), |code| failure(*code, "try later"))
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overloaded_server_is_tried_again_and_told_of() {
+    let heard = Mutex::default();
+    let (server, asked) = failing(&[429, 500, 503]);
+    let applied = run(&server, &heard).await.unwrap();
+    assert_eq!(applied.objects, [("ConfigMap ns/c".to_owned(), Change::Created)]);
+    assert_eq!(patches(&asked), 4);
+    assert_eq!(*heard.lock().unwrap(), ["apply ConfigMap ns/c: try later", "1 of 1 objects applied"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_are_final() {
+    for code in [400, 401, 403, 404, 422] {
+        let (server, asked) = failing(match code {
+            400 => &[400],
+            401 => &[401],
+            403 => &[403],
+            404 => &[404],
+            _ => &[422],
+        });
+        let error = run(&server, &Mutex::default()).await.unwrap_err();
+        assert!(error.to_string().starts_with("apply ConfigMap ns/c: try later"), "{error}");
+        assert_eq!(patches(&asked), 1, "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stays_overloaded_ends_at_the_deadline() {
+    let (server, _) = mock::server(|_, path, _| if path == "/api/v1" { mock::core_resources() } else { failure(503, "still starting") });
+    let error = run(&server, &Mutex::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "waited 30 s for ConfigMap ns/c; last seen: apply ConfigMap ns/c: still starting");
+}
+
+#[tokio::test]
+async fn a_status_that_moves_meanwhile_is_no_change_of_ours() {
+    let unchanged = |before: Value, after: Value| async move {
+        let (server, _) = mock::server(move |method, path, _| match (method, path) {
+            (_, "/api/v1") => mock::core_resources(),
+            (&Method::GET, _) => (200, before.clone()),
+            _ => (200, after.clone()),
+        });
+        run(&server, &Mutex::default()).await.unwrap().is_unchanged()
+    };
+    let object = |version: &str, data: &str, status: &str, label: &str| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"k": data}, "status": {"s": status},
+            "metadata": {"name": "c", "resourceVersion": version, "labels": {"l": label}, "managedFields": [{"manager": version}]}})
+    };
+    assert!(unchanged(object("1", "a", "a", "a"), object("1", "a", "a", "a")).await);
+    assert!(unchanged(object("1", "a", "a", "a"), object("2", "a", "b", "a")).await);
+    assert!(!unchanged(object("1", "a", "a", "a"), object("2", "b", "a", "a")).await);
+    assert!(!unchanged(object("1", "a", "a", "a"), object("2", "a", "a", "b")).await);
+}
