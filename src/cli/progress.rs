@@ -64,9 +64,11 @@ impl Bars {
     }
 
     /// Whether an event leaves a line that stays.
-    fn lasting(&self, kind: &EventKind) -> bool {
-        match kind {
-            EventKind::Note { .. } | EventKind::Warning { .. } | EventKind::Failed { .. } => true,
+    fn lasting(&self, event: &Event) -> bool {
+        match &event.kind {
+            EventKind::Note { .. } | EventKind::Warning { .. } => true,
+            // The other clusters go on; a failure of the whole fleet is the error that follows.
+            EventKind::Failed { .. } => event.cluster.is_some(),
             EventKind::Finished { .. } => self.verbose,
             EventKind::Started | EventKind::Progress { .. } => false,
         }
@@ -102,7 +104,7 @@ impl Bars {
 
 impl Reporter for Bars {
     fn report(&self, event: &Event) {
-        if self.lasting(&event.kind)
+        if self.lasting(event)
             && let Some(line) = plain::line(event, self.style, self.verbose)
         {
             self.screen.write_line(&line);

@@ -14,12 +14,13 @@ use super::exit::Exit;
 use super::output::Printer;
 use super::summary::Summary;
 use crate::domain::fleet::Fleet;
-use crate::domain::fleet_builder::{DEFAULT_CLUSTERS, DEFAULT_FLEET};
+use crate::domain::fleet_builder::DEFAULT_CLUSTERS;
 use crate::domain::fleet_file;
 use crate::domain::name::FleetName;
 use crate::engine::Engine;
 use crate::engine::connect::{ConnectError, ConnectOptions, connect};
 use crate::event::Reporter;
+use crate::k8s::fetch::fetch_text;
 use crate::ops::{Kindmesh, KubeconfigTarget};
 
 /// The fleet file that is read when it is there and none is named.
@@ -137,12 +138,12 @@ impl Session {
         Ok(kindmesh)
     }
 
-    /// Reads the fleet file that is named (`-` is standard input), or the usual one when none is
+    /// Reads the fleet file, and the manifest it names; the file that is named (`-` is standard input), or the usual one when none is
     /// named, `look` is true and it is there.
     ///
     /// # Errors
     /// [`Exit::Failure`] when it cannot be read, [`Exit::Config`] when it is no fleet.
-    pub fn fleet_file(&self, named: Option<&Path>, look: bool) -> Result<Option<Fleet>, CliError> {
+    pub async fn fleet_file(&self, named: Option<&Path>, look: bool) -> Result<Option<Fleet>, CliError> {
         let (path, text) = match named {
             Some(path) if path == Path::new("-") => ("standard input".to_owned(), read_stdin()?),
             Some(path) => (path.display().to_string(), read(path)?),
@@ -152,8 +153,14 @@ impl Session {
             }
             None => return Ok(None),
         };
-        let fleet = fleet_file::parse(&text, &path)
+        let mut fleet = fleet_file::parse(&text, &path)
             .map_err(|error| CliError::from_error(Exit::Config, &error).hint("`kindmesh schema` prints what a fleet file may hold"))?;
+        if let Some(metallb) = &mut fleet.addons.metallb
+            && let Some(place) = &metallb.manifest_from
+        {
+            let folder = named.and_then(Path::parent).unwrap_or(Path::new(""));
+            metallb.manifest = Some(self.or_cancelled(manifest(place, folder)).await?);
+        }
         Ok(Some(fleet))
     }
 
@@ -162,9 +169,7 @@ impl Session {
     /// # Errors
     /// [`Exit::Config`] when it cannot be built.
     pub fn plain_fleet(&self, name: Option<FleetName>, clusters: Option<u32>) -> Result<Fleet, CliError> {
-        let name = name.map_or_else(|| DEFAULT_FLEET.to_owned(), |name| name.to_string());
-        let fleet = Fleet::builder(name).clusters(clusters.unwrap_or(DEFAULT_CLUSTERS)).build();
-        fleet.map_err(|error| CliError::from_error(Exit::Config, &error))
+        fleet_file::plain(name, clusters.unwrap_or(DEFAULT_CLUSTERS)).map_err(|error| CliError::from_error(Exit::Config, &error))
     }
 }
 
@@ -191,9 +196,24 @@ fn user_id() -> Option<u32> {
 }
 
 fn read(path: &Path) -> Result<String, CliError> {
+    read_file(path, "the fleet file")
+}
+
+/// Text of the manifest that a fleet file in `folder` names by path or URL.
+async fn manifest(place: &str, folder: &Path) -> Result<String, CliError> {
+    if place.starts_with("http://") || place.starts_with("https://") {
+        return fetch_text(place).await.map_err(|error| {
+            CliError::from_error(Exit::Failure, &error)
+                .hint("save it beside the fleet file and name that file in `addons.metallb.manifest`")
+        });
+    }
+    read_file(&folder.join(place), "the manifest of MetalLB")
+}
+
+fn read_file(path: &Path, what: &str) -> Result<String, CliError> {
     std::fs::read_to_string(path).map_err(|error| {
         let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Failure };
-        CliError::new(exit, format!("read the fleet file {}", path.display())).because(&error)
+        CliError::new(exit, format!("read {what} {}", path.display())).because(&error)
     })
 }
 

@@ -4,6 +4,7 @@ pub mod apply;
 pub mod client;
 pub mod deadline;
 pub mod error;
+pub mod fetch;
 pub mod metallb;
 pub mod nodes;
 pub mod probe;

@@ -45,6 +45,32 @@ fn the_file_of_this_folder_is_used_when_none_is_named() {
 }
 
 #[test]
+fn flags_are_held_to_the_same_rules() {
+    let refused = |args: &[&str]| Sealed::new().run(args).failed(3);
+    let said = refused(&["up", "--image", "Not An Image"]);
+    assert!(said.contains("--image") && said.contains("Not An Image"), "{said}");
+    let said = refused(&["up", "--kubernetes-version", "v1.2.3"]);
+    assert!(said.contains("--kubernetes-version") && said.contains("v1.2.3"), "{said}");
+    let sealed = Sealed::new();
+    sealed.write("bare.yaml", &format!("{HEAD}addons:\n  metallb: false\n"));
+    let said = sealed.run(&["up", "-f", "bare.yaml", "--sample"]).failed(3);
+    assert!(said.contains("--sample needs MetalLB"), "{said}");
+}
+
+#[test]
+fn a_manifest_is_read_from_beside_the_file() {
+    let sealed = Sealed::new();
+    sealed.write("fleets/a.yaml", &format!("{HEAD}addons:\n  metallb:\n    manifest: lb.yaml\n"));
+    let said = sealed.run(&["up", "-f", "fleets/a.yaml"]).failed(9);
+    assert!(said.contains("fleets/lb.yaml"), "{said}");
+    sealed.write("fleets/lb.yaml", "");
+    let _ = sealed.run(&["up", "-f", "fleets/a.yaml"]).failed(4);
+    sealed.write("fleets/b.yaml", &format!("{HEAD}addons:\n  metallb:\n    manifest: http://127.0.0.1:1/lb.yaml\n"));
+    let said = sealed.run(&["up", "-f", "fleets/b.yaml"]).failed(1);
+    assert!(said.contains("fetch http://127.0.0.1:1/lb.yaml") && said.contains("hint: "), "{said}");
+}
+
+#[test]
 fn a_file_that_is_not_there_is_told() {
     let said = Sealed::new().run(&["up", "-f", "missing.yaml"]).failed(9);
     assert!(said.contains("missing.yaml") && said.contains("caused by"), "{said}");

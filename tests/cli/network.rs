@@ -10,13 +10,17 @@ fn pools(args: &str) -> crate::support::Ran {
 
 #[test]
 fn a_table_for_people() {
-    insta::assert_snapshot!(pools("--subnet 172.18.0.0/16 --count 2").ok(), @"");
+    insta::assert_snapshot!(pools("--subnet 172.18.0.0/16 --count 2").ok(), @r#"
+    CLUSTER   RANGE                          SIZE
+    cluster1  172.18.255.230-172.18.255.254  25
+    cluster2  172.18.255.205-172.18.255.229  25
+    "#);
 }
 
 #[test]
 fn a_document_for_programs() {
     let text = pools("--subnet 10.9.0.0/24 --count 2 --size 4 -o json").ok();
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"{"pools":[{"cluster":"cluster1","range":"10.9.0.251-10.9.0.254","size":4},{"cluster":"cluster2","range":"10.9.0.247-10.9.0.250","size":4}]}"#);
 }
 
 #[test]
@@ -24,7 +28,7 @@ fn reserved_addresses_in_every_spelling_are_left_alone() {
     let text = pools(
         "--subnet 10.9.0.0/24 --count 2 --size 8 --reserved 10.9.0.250 --reserved 10.9.0.240-10.9.0.245 --reserved 10.9.0.128/26 -o json",
     );
-    insta::assert_snapshot!(text.ok(), @"");
+    insta::assert_snapshot!(text.ok(), @r#"{"pools":[{"cluster":"cluster1","range":"10.9.0.232-10.9.0.239","size":8},{"cluster":"cluster2","range":"10.9.0.224-10.9.0.231","size":8}]}"#);
 }
 
 #[test]

@@ -8,12 +8,86 @@ fn stdout(args: &str) -> String {
 
 #[test]
 fn help() {
-    insta::assert_snapshot!(stdout("--help"), @"");
+    insta::assert_snapshot!(stdout("--help"), @r#"
+    Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
+
+    Usage: kindmesh [OPTIONS] <COMMAND>
+
+    Commands:
+      up          Create a fleet, or complete it
+      down        Remove a fleet, with everything made for it
+      status      Show fleets: clusters, nodes, pools, addresses
+      get         List clusters and nodes, print a kubeconfig
+      network     Work with networks
+      build       Build images
+      schema      Print the JSON schema of the fleet file
+      completion  Print the completion script of a shell
+      version     Print the version
+      help        Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Global options:
+      -H, --host <URL>       Address of the engine, unix://… or tcp://… [default: as the docker command]
+          --context <NAME>   Docker context of the engine [default: as the docker command]
+      -o, --output <FORMAT>  text, or json: a document on standard output, events on standard error [default: text]
+      -q, --quiet            Tell nothing but errors and results
+      -v, --verbose...       Tell more; twice for every detail
+
+    Makes fleets of kind-compatible clusters on one network, gives each its own pool of LoadBalancer
+    addresses, and writes their kubeconfig entries. Needs an engine that speaks Docker's API, and calls
+    no other program.
+
+    Examples:
+      kindmesh up                 two clusters, cluster1 and cluster2
+      kindmesh up -f fleet.yaml   the fleet a file describes
+      kindmesh status             what there is
+      kindmesh down               remove it
+
+    See also: kindmesh help environment, kindmesh help exit-codes
+    "#);
 }
 
 #[test]
 fn help_of_up() {
-    insta::assert_snapshot!(stdout("help up"), @"");
+    insta::assert_snapshot!(stdout("help up"), @r#"
+    Create a fleet, or complete it
+
+    Usage: kindmesh up [OPTIONS]
+
+    Options:
+      -f, --file <FILE>                   Fleet file, - for standard input [default: kindmesh.yaml, if it is there]
+          --fleet <NAME>                  Name of the fleet, without a file [default: kindmesh]
+          --clusters <N>                  Number of clusters, without a file [default: 2]
+          --image <REFERENCE>             Node image of every cluster
+          --kubernetes-version <VERSION>  Kubernetes version of every cluster
+          --privileges <PROFILE>          Rights of node containers: auto, privileged or reduced [default: auto]
+          --sample                        Install a small web service with a LoadBalancer address into every cluster
+          --kubeconfig <FILE>             Kubeconfig file that gets the entries [default: as kubectl]
+      -h, --help                          Print help
+
+    Global options:
+      -H, --host <URL>       Address of the engine, unix://… or tcp://… [default: as the docker command]
+          --context <NAME>   Docker context of the engine [default: as the docker command]
+      -o, --output <FORMAT>  text, or json: a document on standard output, events on standard error [default: text]
+      -q, --quiet            Tell nothing but errors and results
+      -v, --verbose...       Tell more; twice for every detail
+
+    Without a file the fleet has two clusters, cluster1 and cluster2, on the network that kind uses.
+    Running it again completes what is missing and changes nothing else.
+    Nodes are privileged, as kind's are, where the engine can do that, and else have every
+    capability that the host has and nothing more; --privileges asks for one or the other.
+
+    Examples:
+      kindmesh up                                  two clusters, each with LoadBalancer addresses
+      kindmesh up --sample                         and a small web service on one of them in each cluster
+      kindmesh up --clusters 3 --fleet trio        three clusters under a name of their own
+      kindmesh up -f fleet.yaml                    what a file says
+      kindmesh up --kubernetes-version v1.33.1     another Kubernetes
+      kindmesh up -o json 2>events.jsonl           for programs
+    "#);
 }
 
 #[test]
@@ -75,7 +149,23 @@ fn completion_of_every_shell() {
 #[test]
 fn topics() {
     let table = stdout("help exit-codes");
-    insta::assert_snapshot!(table, @"");
+    insta::assert_snapshot!(table, @r#"
+    Exit codes; the kind is also in the error document of `-o json`
+
+    CODE  KIND        MEANING
+    0     success     done
+    1     failure     failed for a reason no other code stands for, such as an unwritable file
+    2     usage       the command line cannot be understood
+    3     config      a value cannot work: the fleet file, a name, a subnet
+    4     engine      no engine answers, or it refused
+    5     image       the node image is neither there nor to be had
+    6     conflict    something is in the way: a taken name, a port in use, a foreign network, a held lock
+    7     timeout     a deadline passed; the message has the last state seen
+    8     cluster     a node or an API server failed
+    9     notFound    what was asked for does not exist
+    130   cancelled   stopped by a signal
+    141   brokenPipe  the reader of the output went away
+    "#);
     assert_eq!(table.trim(), stdout("exit-codes").trim());
     let variables = stdout("help environment");
     for name in ["DOCKER_HOST", "KUBECONFIG", "NO_PROXY", "KINDMESH_LOG"] {

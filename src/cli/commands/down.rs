@@ -57,7 +57,7 @@ pub async fn run(session: &Session, args: &DownArgs) -> Result<(), CliError> {
     let begun = Instant::now();
     let fleet = match args.all || !args.cluster.is_empty() {
         true => None,
-        false => Some(args.fleet_name(session)?),
+        false => Some(args.fleet_name(session).await?),
     };
     let kindmesh = session.kindmesh(session.env().kubeconfig_files(args.kubeconfig.as_deref())).await?;
     let report = match fleet {
@@ -109,11 +109,11 @@ fn closing(report: &DownReport, took: &str) -> String {
 // === impl DownArgs ===
 
 impl DownArgs {
-    fn fleet_name(&self, session: &Session) -> Result<FleetName, CliError> {
+    async fn fleet_name(&self, session: &Session) -> Result<FleetName, CliError> {
         if let Some(name) = &self.fleet {
             return Ok(name.clone());
         }
-        match session.fleet_file(self.file.as_deref(), true)? {
+        match session.fleet_file(self.file.as_deref(), true).await? {
             Some(fleet) => Ok(fleet.name),
             None => Ok(session.plain_fleet(None, None)?.name),
         }

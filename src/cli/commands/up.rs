@@ -6,9 +6,11 @@ use clap::{Args, ValueEnum};
 
 use super::super::duration;
 use super::super::errors::CliError;
+use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::table::Table;
-use crate::domain::fleet::{Fleet, Privileges};
+use crate::domain::fleet::{ClusterSpec, Fleet, Privileges};
+use crate::domain::fleet_builder::Place;
 use crate::domain::name::FleetName;
 use crate::domain::version::KubernetesVersion;
 use crate::ops::UpReport;
@@ -73,7 +75,7 @@ enum Profile {
 /// # Errors
 /// Whatever stops the fleet from becoming ready; what exists by then stays.
 pub async fn run(session: &Session, args: &UpArgs) -> Result<(), CliError> {
-    let fleet = args.fleet(session)?;
+    let fleet = args.fleet(session).await?;
     let kindmesh = session.kindmesh(Some(session.kubeconfig_files(args.kubeconfig.as_deref())?)).await?;
     let report = kindmesh.up(&fleet).await?;
     let closing = match report.changed {
@@ -105,25 +107,48 @@ fn text(report: &UpReport) -> String {
 
 impl UpArgs {
     /// The fleet that file and flags describe; flags are stronger.
-    fn fleet(&self, session: &Session) -> Result<Fleet, CliError> {
+    async fn fleet(&self, session: &Session) -> Result<Fleet, CliError> {
         let unnamed = self.fleet.is_none() && self.clusters.is_none();
-        let mut fleet = match session.fleet_file(self.file.as_deref(), unnamed)? {
+        let mut fleet = match session.fleet_file(self.file.as_deref(), unnamed).await? {
             Some(fleet) => fleet,
             None => session.plain_fleet(self.fleet.clone(), self.clusters)?,
         };
+        let checked = self.checked()?;
         for cluster in &mut fleet.clusters {
-            if let Some(image) = &self.image {
-                cluster.image = Some(image.clone());
+            if checked.image.is_some() {
+                cluster.image.clone_from(&checked.image);
             }
-            if let Some(version) = &self.kubernetes_version {
-                cluster.kubernetes_version = Some(version.clone());
+            if checked.kubernetes_version.is_some() {
+                cluster.kubernetes_version.clone_from(&checked.kubernetes_version);
             }
         }
         if let Some(profile) = self.privileges {
             fleet.privileges = profile.into();
         }
+        if self.sample && fleet.addons.metallb.is_none() {
+            return Err(CliError::new(Exit::Config, "--sample needs MetalLB, which the fleet file leaves out"));
+        }
         fleet.addons.sample |= self.sample;
         Ok(fleet)
+    }
+
+    /// Image and version, by the same rules as in a fleet file: those of a cluster that has them.
+    fn checked(&self) -> Result<ClusterSpec, CliError> {
+        let mut builder = Fleet::builder("flags").clusters(1);
+        if let Some(image) = &self.image {
+            builder = builder.image(image);
+        }
+        if let Some(version) = &self.kubernetes_version {
+            builder = builder.kubernetes_version(version.to_string());
+        }
+        let fleet = builder.build().map_err(|error| match error.place {
+            Place::Cluster(_, field) | Place::Fleet(field) => CliError::new(
+                Exit::Config,
+                format!("{}: {}", if field == "image" { "--image" } else { "--kubernetes-version" }, error.problem),
+            ),
+            _ => CliError::from_error(Exit::Config, &error),
+        })?;
+        fleet.clusters.into_iter().next().ok_or_else(|| CliError::new(Exit::Failure, "a fleet of no clusters"))
     }
 }
 
