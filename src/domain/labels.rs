@@ -11,7 +11,8 @@ pub const POOL: &str = "dev.kindmesh.pool";
 /// The node's fixed IPv4 address on a network of the fleet's own; the engine tells it only while the node
 /// runs.
 pub const ADDRESS: &str = "dev.kindmesh.address";
-/// Hash of the part of the cluster's specification that cannot be changed in place.
+/// The part of the cluster's description that cannot be changed in place; see
+/// [`spec_record`](super::spec_record).
 pub const SPEC: &str = "dev.kindmesh.spec";
 /// Version of kindmesh that made the object.
 pub const VERSION: &str = "dev.kindmesh.version";

@@ -14,5 +14,6 @@ pub mod name;
 pub mod net;
 pub mod node;
 pub mod proxy;
+pub mod spec_record;
 pub mod suggest;
 pub mod version;

@@ -10,6 +10,7 @@ use crate::domain::labels;
 use crate::domain::name::Role;
 use crate::domain::node::{NodeRequest, fleet_labels, node};
 use crate::domain::proxy::proxy_environment;
+use crate::domain::spec_record;
 use crate::engine::{ContainerInfo, ContainerState};
 
 use super::boot;
@@ -103,6 +104,7 @@ fn describe(km: &Kindmesh, plan: &ClusterPlan<'_>, planned: &NodePlan) -> Result
     };
     let mut labels = fleet_labels(&plan.fleet.name);
     labels.insert(labels::POOL.to_owned(), plan.pool.to_string());
+    labels.insert(labels::SPEC.to_owned(), spec_record::record(plan.spec, &plan.image.reference));
     let subnets: Vec<String> = plan.network.ipam.iter().map(|entry| entry.subnet.to_string()).collect();
     let names: Vec<String> = plans(plan.spec).into_iter().map(|plan| plan.name).collect();
     let inside = [plan.spec.service_subnet.to_string(), plan.spec.pod_subnet.to_string()];

@@ -3,8 +3,12 @@
 use std::net::TcpListener;
 
 use crate::domain::facts::HostFacts;
-use crate::domain::fleet::Fleet;
+use crate::domain::fleet::{ClusterSpec, Fleet};
+use crate::domain::fleet_builder::overlap_with_network;
+use crate::domain::labels;
 use crate::domain::net::NetworkInfo;
+use crate::domain::net::network::planned;
+use crate::domain::spec_record;
 
 use super::context::Kindmesh;
 use super::error::{Error, ErrorKind, Result};
@@ -29,9 +33,34 @@ pub(super) async fn check(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory) -
     };
     // The engine chooses the subnet of a shared network that is not there yet: nothing to check.
     if let Some(network) = network {
+        check_subnets(fleet, &network)?;
         pools::assign(km.engine.as_ref(), fleet, &network, inventory).await?;
     }
     Ok(())
+}
+
+/// Refuses to make something else of a cluster that is there: what its record says cannot be changed
+/// in place.
+pub(super) fn check_unchanged(cluster: &ClusterSpec, image: &str, inventory: &Inventory) -> Result<()> {
+    let Some(record) = inventory.nodes(cluster.name.as_str()).iter().find_map(|node| node.labels.get(labels::SPEC)) else {
+        return Ok(());
+    };
+    let differences = spec_record::differences(record, cluster, image);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("cluster {} is there and cannot be changed in place: {}", cluster.name, differences.join("; ")),
+    )
+    .hint(format!("remove it first (`kindmesh down --cluster {}`), or describe it as it is", cluster.name)))
+}
+
+/// Refuses pod and service subnets that would hide the network's own addresses from pods.
+pub(super) fn check_subnets(fleet: &Fleet, network: &NetworkInfo) -> Result<()> {
+    overlap_with_network(fleet, pools::ipv4_subnet(network)?).map_err(|error| {
+        Error::new(ErrorKind::Config, error.to_string()).hint("set `podSubnet` and `serviceSubnet` of the cluster, or `network.subnet`")
+    })
 }
 
 /// Checks what the engine's host must be.
@@ -131,5 +160,5 @@ fn check_ports(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory) -> Result<()
 /// The fleet's own network as it will be, for checking what fits before it exists.
 fn planned_network(fleet: &Fleet) -> Option<NetworkInfo> {
     fleet.network.ipv4_subnet?;
-    Some(crate::domain::net::network::planned(fleet))
+    Some(planned(fleet))
 }

@@ -61,6 +61,11 @@ impl Kindmesh {
         let facts = engine.facts().await?;
         preflight::check_host(fleet, &facts)?;
         let images = find_images(&km, fleet, &scope).await?;
+        for cluster in &fleet.clusters {
+            if let Some(image) = images.get(cluster.name.as_str()) {
+                preflight::check_unchanged(cluster, &image.reference, &inventory)?;
+            }
+        }
         let any_image = images.values().next().map(|image| image.reference.clone()).unwrap_or_default();
         let profile = privileges::choose(engine, fleet.privileges, &any_image, &scope).await?;
         let (network, network_made) = scope
@@ -70,6 +75,8 @@ impl Kindmesh {
                 Ok(Outcome { value: (outcome.value, changed), changed })
             })
             .await?;
+        // The engine may just have chosen the subnet.
+        preflight::check_subnets(fleet, &network)?;
         let ground = Ground { fleet, facts, images, profile, network };
         let (pools, addresses) = reserve(&km, &ground, &scope).await?;
         let clusters = build(&km, &ground, &pools, &addresses).await?;
