@@ -1,6 +1,6 @@
 //! Waiting for what an API server reports: by watching, until a deadline, telling what is seen.
 //!
-//! Every wait fails with [`K8sError::Timeout`](super::K8sError::Timeout), which holds what was
+//! Every wait fails with [`K8sError::Timeout`], which holds what was
 //! awaited and the state seen last. A server that cannot be reached, or that refuses for a while,
 //! is a state like any other: servers restart.
 

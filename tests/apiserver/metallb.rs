@@ -3,24 +3,26 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::core::v1::ServiceAccount;
 use kindmesh::domain::manifest::Object;
 use kindmesh::domain::net::range::AddrRange;
 use kindmesh::k8s::metallb::{Install, NAMESPACE, announced, read_pools};
 use kindmesh::k8s::sample::Sample;
-use kindmesh::k8s::{ApiServer, ApplyOptions, Deadline, apply};
+use kindmesh::k8s::{ApiServer, ApplyOptions, Deadline, apply, wait};
 use kube::Api;
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::ApiResource;
+use kube::runtime::wait::await_condition;
 use serde_json::{Value, json};
 
-use crate::server::{Server, seconds};
+use crate::server::{Server, free_port, program, run, seconds};
 
 fn pool() -> AddrRange {
     AddrRange { first: Ipv4Addr::new(172, 18, 255, 200), last: Ipv4Addr::new(172, 18, 255, 224) }
 }
 
-/// Sets the status of a MetalLB object as its programs would.
-async fn report(server: &ApiServer, kind: &str, plural: &str, name: &str, labels: Value, status: Value) {
+fn api(server: &ApiServer, kind: &str, plural: &str) -> Api<DynamicObject> {
     let resource = ApiResource {
         group: "metallb.io".to_owned(),
         version: "v1beta1".to_owned(),
@@ -28,7 +30,12 @@ async fn report(server: &ApiServer, kind: &str, plural: &str, name: &str, labels
         kind: kind.to_owned(),
         plural: plural.to_owned(),
     };
-    let api = Api::<DynamicObject>::namespaced_with(server.client(), NAMESPACE, &resource);
+    Api::namespaced_with(server.client(), NAMESPACE, &resource)
+}
+
+/// Sets the status of a MetalLB object as its programs would.
+async fn report(server: &ApiServer, kind: &str, plural: &str, name: &str, labels: Value, status: Value) {
+    let api = api(server, kind, plural);
     let object = json!({"apiVersion": "metallb.io/v1beta1", "kind": kind, "metadata": {"name": name, "labels": labels}, "status": status});
     let params = PatchParams::apply("test").force();
     api.patch(name, &params, &Patch::Apply(&object)).await.unwrap();
@@ -93,6 +100,44 @@ async fn it_is_installed_once_and_says_what_it_waits_for() {
     let sample = Sample::new("east");
     assert_eq!(sample.apply(&server, seconds(30), &|_| {}).await.unwrap().changed(), 3);
     assert!(sample.apply(&server, seconds(30), &|_| {}).await.unwrap().is_unchanged());
+}
+
+/// MetalLB's own controller on our definitions, with the rights we give it and no others.
+///
+/// The speaker is left to whole clusters: it would announce on this machine's interfaces.
+#[tokio::test]
+async fn the_controller_gives_addresses_with_the_rights_it_has() {
+    let process = tokio::task::spawn_blocking(|| Server::start("controller")).await.unwrap();
+    let server = process.ready().await;
+    Install::new(pool()).apply(&server, seconds(30), &|_| {}).await.unwrap();
+    let objects = "
+{apiVersion: v1, kind: Service, metadata: {name: s, namespace: default}, spec: {type: LoadBalancer, ports: [{port: 80, protocol: TCP}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: controller, namespace: metallb-system}, spec: {containers: [{name: c, image: i}]}}
+";
+    run(&server, objects).await.unwrap();
+    let accounts: Api<ServiceAccount> = Api::namespaced(server.client(), NAMESPACE);
+    let token = accounts.create_token_request("controller", &PostParams::default(), &TokenRequest::default()).await.unwrap();
+    let token = token.status.unwrap().token;
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("controller.conf");
+    std::fs::write(&kubeconfig, process.kubeconfig_with_token(&token)).unwrap();
+    let arguments = [
+        format!("--kubeconfig={}", kubeconfig.display()),
+        format!("--namespace={NAMESPACE}"),
+        "--pod-name=controller".to_owned(),
+        "--webhook-mode=disabled".to_owned(),
+        format!("--port={}", free_port()),
+        format!("--health-probe-port={}", free_port()),
+    ];
+    let controller = program("controller", &arguments);
+    let address = wait::service_address(&server, "default", "s", seconds(60), &|_| {}).await.unwrap();
+    assert_eq!(address, pool().first);
+    let states = api(&server, "ConfigurationState", "configurationstates");
+    let valid = |state: Option<&DynamicObject>| state.is_some_and(|state| state.data["status"]["result"] == "Valid");
+    tokio::time::timeout(Duration::from_secs(30), await_condition(states, "controller", valid)).await.unwrap().unwrap();
+    let log = std::fs::read_to_string(&controller.log).unwrap();
+    assert!(!log.contains("forbidden"), "{log}");
 }
 
 /// What users write is checked by the schema, since no webhook does.

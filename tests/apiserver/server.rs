@@ -30,6 +30,22 @@ pub struct Server {
     process: Child,
 }
 
+/// Another running program.
+pub struct Program {
+    process: Child,
+    /// What it says; gone when it is.
+    pub log: PathBuf,
+}
+
+// === impl Program ===
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        self.process.wait().unwrap();
+    }
+}
+
 // === impl Ground ===
 
 impl Ground {
@@ -101,6 +117,13 @@ impl Server {
         self.process = run_apiserver(&self.prefix, self.port);
     }
 
+    /// A kubeconfig of whoever bears the token.
+    pub fn kubeconfig_with_token(&self, token: &str) -> String {
+        let (head, _) = self.kubeconfig.split_once("users:").unwrap();
+        let user = head.split("user: ").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
+        format!("{head}users: [{{name: {user}, user: {{token: {token}}}}}]\n")
+    }
+
     /// A handle in the runtime of the calling test; waits until the server is ready.
     pub async fn ready(&self) -> ApiServer {
         let server = ApiServer::from_kubeconfig(&self.kubeconfig).await.unwrap();
@@ -141,6 +164,16 @@ pub fn objects(text: &str) -> Vec<Object> {
 
 pub fn seconds(seconds: u64) -> Deadline {
     Deadline::after(Duration::from_secs(seconds))
+}
+
+/// A program of the node image, run until the returned process is dropped with its input.
+pub fn program(name: &str, arguments: &[String]) -> Program {
+    let folder = Ground::get().folder.join(format!("program-{name}-{}", free_port()));
+    let mut command = Command::new(binary(name));
+    command.args(arguments);
+    let process = watched(&command, &folder);
+    let log = folder.join(format!("{}.log", process.id()));
+    Program { process, log }
 }
 
 /// A port nobody listens on.
