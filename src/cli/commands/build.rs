@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
 use super::super::duration;
 use super::super::errors::CliError;
 use super::super::exit::Exit;
@@ -10,6 +9,7 @@ use super::super::session::Session;
 use crate::domain::image;
 use crate::domain::version::KubernetesVersion;
 use crate::ops::nodeimage::{self, Build, BuildError, Tools};
+use clap::{Args, Subcommand};
 
 const EXAMPLES: &str = "\
 Needs Go and mmdebstrap, the only programs that kindmesh ever runs, and no image registry. The first
