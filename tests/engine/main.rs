@@ -6,6 +6,11 @@
 
 mod archive;
 mod containers;
+mod events;
 mod exec;
+mod images;
+mod interrupted;
 mod networks;
+mod proxy;
+mod registry;
 mod scope;

@@ -9,6 +9,7 @@ use bollard::exec::StartExecResults;
 use bollard::models::ExecConfig;
 use futures_util::{Stream, StreamExt};
 use tokio::io::AsyncWrite;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::client::DockerEngine;
@@ -22,7 +23,8 @@ use crate::engine::{EngineError, EngineErrorKind as Kind, ExecOutput, ExecReques
 /// out: they may hold secrets.
 const VERB: &str = "run";
 
-/// How long an ended command may go without an exit code.
+/// How long a command may go on, or go without an exit code, after its output has ended. A connection
+/// that is cut cleanly looks like the end of the output; a command that runs on tells the difference.
 const CODE_LIMIT: Duration = Duration::from_secs(10);
 
 type Output = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
@@ -98,20 +100,21 @@ impl DockerEngine {
         }
     }
 
-    /// The exit code, once the command has ended: the end of its output may come earlier.
+    /// The exit code, once the command has ended: the end of its output may come a little earlier.
     async fn exit_code(&self, id: &str, object: &str) -> Result<i64> {
+        let end = Instant::now() + CODE_LIMIT;
         let mut pause = Duration::from_millis(5);
-        let mut without_code = Duration::ZERO;
         loop {
             let state = self.call(VERB, object, self.docker.inspect_exec(id)).await?;
-            if state.running != Some(true) {
-                if let Some(code) = state.exit_code {
-                    return Ok(code);
+            let running = state.running == Some(true);
+            match state.exit_code {
+                Some(code) if !running => return Ok(code),
+                _ if Instant::now() < end => {}
+                _ if running => {
+                    let text = "its output ended while it runs: the connection broke, or the command closed its output";
+                    return Err(EngineError::new(VERB, object, Kind::Interrupted, text));
                 }
-                if without_code > CODE_LIMIT {
-                    return Err(EngineError::new(VERB, object, Kind::Protocol, "the command ended and the engine tells no exit code"));
-                }
-                without_code += pause;
+                _ => return Err(EngineError::new(VERB, object, Kind::Protocol, "the command ended and the engine tells no exit code")),
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(500));

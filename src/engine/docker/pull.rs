@@ -71,9 +71,14 @@ impl Layers {
         let detail = message.progress_detail.unwrap_or_default();
         if let Some(id) = message.id.filter(|_| !status.starts_with("Pulling from")) {
             let layer = self.layers.entry(id).or_default();
-            if status == "Downloading" {
-                layer.bytes = detail.current.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(layer.bytes);
-            }
+            // Unpacking begins when everything is received, and counts what it reads: the same bytes.
+            let received = match status.as_str() {
+                "Downloading" => detail.current,
+                "Extracting" => detail.total,
+                _ => None,
+            };
+            let received = received.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
+            layer.bytes = layer.bytes.max(received);
             layer.done |= matches!(status.as_str(), "Pull complete" | "Already exists");
         }
         self.status = status;
