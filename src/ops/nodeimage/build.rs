@@ -89,7 +89,7 @@ pub struct StepReport {
 pub async fn build(engine: Arc<dyn Engine>, build: &Build, reporter: Arc<dyn Reporter>, cancel: &CancellationToken) -> Result<Built> {
     let begun = Instant::now();
     // A failing step ends the others, not whatever else the caller is doing.
-    let cancel = cancel.child_token();
+    let (caller, cancel) = (cancel, cancel.child_token());
     let telling = Telling::new(reporter, begun);
     let workshop = prepare(engine, build, cancel.clone()).await?;
     let image_key = workshop.plan.key(&Work::Image).to_owned();
@@ -125,6 +125,8 @@ pub async fn build(engine: Arc<dyn Engine>, build: &Build, reporter: Arc<dyn Rep
     .await;
     match (ran, workshop.clean_up().await) {
         (Err(first), Err(error)) => return Err(BuildError::Cleanup { first: Box::new(first), left: error.to_string() }),
+        // Whatever a step stumbled over when it was told to stop.
+        (Err(_), Ok(())) if caller.is_cancelled() => return Err(BuildError::Cancelled),
         (Err(error), Ok(())) | (Ok(()), Err(error)) => return Err(error),
         (Ok(()), Ok(())) => {}
     }

@@ -90,8 +90,6 @@ mod tests {
         let mut source = Builder::new(Vec::new());
         let mut header = Header::new_ustar();
         header.set_mode(0o755);
-        header.set_uid(0);
-        header.set_gid(0);
         header.set_size(0);
         header.set_entry_type(EntryType::Directory);
         for folder in ["./", "./dev/", "./dev/pts/", "./var/log/", "./var/log/apt/"] {

@@ -120,7 +120,7 @@ pub(super) fn cancelled() -> io::Error {
 }
 
 /// Whether an input or output error is [`cancelled`].
-fn is_cancelled(error: &io::Error) -> bool {
+pub(super) fn is_cancelled(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<CancelledMark>())
 }
 

@@ -1,13 +1,10 @@
 //! Events of a build.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Result;
 use crate::event::{Event, EventKind, Reporter};
-
-/// Compilers name hundreds of packages; nobody reads them faster than this.
-const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
 /// Tells a reporter what steps do.
 pub(super) struct Telling {
@@ -20,7 +17,6 @@ pub(super) struct StepTelling<'a> {
     telling: &'a Telling,
     step: &'a str,
     started: Instant,
-    last: Mutex<Option<Instant>>,
 }
 
 // === impl Telling ===
@@ -39,7 +35,7 @@ impl Telling {
     /// A step that begins.
     pub fn begin<'a>(&'a self, step: &'a str) -> StepTelling<'a> {
         self.tell(step, EventKind::Started);
-        StepTelling { telling: self, step, started: Instant::now(), last: Mutex::default() }
+        StepTelling { telling: self, step, started: Instant::now() }
     }
 
     fn tell(&self, step: &str, kind: EventKind) {
@@ -52,11 +48,7 @@ impl Telling {
 impl StepTelling<'_> {
     /// What the step is doing now.
     pub fn line(&self, line: &str) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_none_or(|when| when.elapsed() >= PROGRESS_EVERY) {
-            *last = Some(Instant::now());
-            self.telling.tell(self.step, EventKind::Progress { message: line.to_owned() });
-        }
+        self.telling.tell(self.step, EventKind::Progress { message: line.to_owned() });
     }
 
     /// The step's end; returns how long it took.

@@ -279,8 +279,6 @@ mod tests {
         let mut source = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_gnu();
         header.set_mode(0o600);
-        header.set_uid(0);
-        header.set_gid(0);
         header.set_size(1);
         let blobs = "containerd/io.containerd.content.v1.content/blobs/sha256";
         let names = [

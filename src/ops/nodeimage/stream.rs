@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::error::cancelled;
+use super::error::{cancelled, is_cancelled};
 use crate::engine::{ByteStream, EngineError, EngineErrorKind};
 
 /// Bytes per chunk: large enough that the hand-over between threads costs nothing.
@@ -32,8 +32,9 @@ where
         // What is left in the buffer would be written after the error when the buffer is dropped.
         let _ = writer.into_parts();
         if let Err(error) = result {
+            let kind = if is_cancelled(&error) { EngineErrorKind::Cancelled } else { EngineErrorKind::Interrupted };
             // Nobody listens any more when the request failed first; its own error is told then.
-            let _ = sender.blocking_send(Err(EngineError::new(verb, "", EngineErrorKind::Interrupted, error.to_string())));
+            let _ = sender.blocking_send(Err(EngineError::new(verb, "", kind, error.to_string())));
         }
     });
     stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|item| (item, receiver)) }).boxed()

@@ -99,7 +99,8 @@ impl<W: Write> Tarball<W> {
             return Ok(());
         }
         let header = entry.header();
-        let meta = Meta { mode: header.mode()? & 0o7777, uid: header.uid()?, gid: header.gid()? };
+        // Some writers leave an owner's field empty and mean root.
+        let meta = Meta { mode: header.mode()? & 0o7777, uid: header.uid().unwrap_or(0), gid: header.gid().unwrap_or(0) };
         let capability = capability(&mut entry)?;
         if let Some(value) = &capability {
             self.builder.append_pax_extensions([(CAPABILITY, value.as_slice())])?;

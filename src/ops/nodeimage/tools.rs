@@ -7,7 +7,7 @@
 use std::io::{self, PipeReader};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
@@ -18,6 +18,8 @@ use super::{BuildError, Result};
 
 /// How long a program may take to clean up (mmdebstrap unmounts) before it is killed.
 const GRACE: Duration = Duration::from_secs(15);
+/// Compilers name hundreds of packages; nobody reads them faster than this.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// Lines of a program's last words that are kept for an error message.
 const TAIL: usize = 12;
 
@@ -170,6 +172,7 @@ async fn follow(output: impl AsyncRead + Unpin, on_line: &(dyn Fn(&str) + Send +
     let mut tail = Vec::new();
     let mut reader = BufReader::new(output);
     let mut line = Vec::new();
+    let mut told: Option<Instant> = None;
     // A broken pipe ends the lines like an end does; the exit status tells the rest.
     while matches!(reader.read_until(b'\n', &mut line).await, Ok(n) if n > 0) {
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
@@ -177,7 +180,10 @@ async fn follow(output: impl AsyncRead + Unpin, on_line: &(dyn Fn(&str) + Send +
         if text.is_empty() {
             continue;
         }
-        on_line(&text);
+        if told.is_none_or(|when| when.elapsed() >= PROGRESS_EVERY) {
+            told = Some(Instant::now());
+            on_line(&text);
+        }
         if tail.len() == TAIL {
             tail.remove(0);
         }
@@ -221,7 +227,6 @@ impl Drop for Group {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::time::Instant;
 
     use super::*;
 
