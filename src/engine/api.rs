@@ -157,6 +157,8 @@ pub struct ContainerInfo {
     pub labels: BTreeMap<String, String>,
     /// When it was created, seconds since 1970.
     pub created: i64,
+    /// When it was last started, seconds since 1970; only from an inspect, `None` when it never was.
+    pub started: Option<i64>,
     /// Exit code of the last end; only from an inspect.
     pub exit_code: Option<i64>,
     /// Networks it belongs to, by name.

@@ -1,5 +1,7 @@
 //! What the status of an object says, in words: `Ok` when it is as wanted, else why not.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ContainerStatus, Node, Pod, Service};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -45,6 +47,18 @@ pub(crate) fn pod(pod: &Pod) -> State {
     match phase {
         "Running" => Err(format!("pod {name} runs but is not ready")),
         phase => Err(format!("pod {name} is {phase}")),
+    }
+}
+
+/// Whether what a pod says of itself is newer than the last start of its node.
+pub(crate) fn pod_is_current(pod: &Pod, starts: &BTreeMap<String, i64>) -> State {
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+    let Some(start) = node.and_then(|node| starts.get(node)) else { return Ok(()) };
+    let containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let mut running = containers.filter_map(|container| container.state.as_ref()?.running.as_ref()?.started_at.as_ref());
+    match running.any(|started| started.0.as_second() < *start) {
+        true => Err(format!("pod {} has not reported since its node started", pod.name_any())),
+        false => Ok(()),
     }
 }
 

@@ -83,16 +83,28 @@ pub async fn nodes_ready(server: &ApiServer, expected: &[String], deadline: Dead
     .await
 }
 
+/// When each node was started last, by name, in seconds since 1970 on the nodes' clock.
+pub type Starts = BTreeMap<String, i64>;
+
 /// Waits until everything in the given namespaces runs: every Deployment available, every
 /// DaemonSet ready, every pod ready or done, and at least one pod in each.
 ///
+/// After a restart of a node the server shows its pods as they were before, until the node reports
+/// again: what `starts` says to be of a time before does not count.
+///
 /// # Errors
 /// `Timeout`, with the pods and workloads that are not there yet.
-pub async fn system_pods_running(server: &ApiServer, namespaces: &[&str], deadline: Deadline, observer: Observer<'_>) -> Result<()> {
+pub async fn system_pods_running(
+    server: &ApiServer,
+    namespaces: &[&str],
+    starts: &Starts,
+    deadline: Deadline,
+    observer: Observer<'_>,
+) -> Result<()> {
     // Workloads are watched beside pods: a pod that its controller has yet to make is seen by no one.
     let each = namespaces.iter().map(|namespace| async move {
         tokio::try_join!(
-            pods_running(server, namespace, deadline, observer),
+            pods_running(server, namespace, starts, deadline, observer),
             deployments_available(server, namespace, deadline, observer),
             daemon_sets_ready(server, namespace, deadline, observer),
         )
@@ -100,13 +112,13 @@ pub async fn system_pods_running(server: &ApiServer, namespaces: &[&str], deadli
     try_join_all(each).await.map(drop)
 }
 
-async fn pods_running(server: &ApiServer, namespace: &str, deadline: Deadline, observer: Observer<'_>) -> Result<()> {
+async fn pods_running(server: &ApiServer, namespace: &str, starts: &Starts, deadline: Deadline, observer: Observer<'_>) -> Result<()> {
     let api: Api<Pod> = Api::namespaced(server.client(), namespace);
     until(api, watcher::Config::default(), &format!("pods in {namespace}"), deadline, observer, |pods| {
         let counted: Vec<&Pod> = pods.values().filter(|pod| state::pod_counts(pod)).collect();
         match counted.len() {
             0 => Verdict::NotYet(format!("no pod in {namespace} yet")),
-            _ => verdict(counted.into_iter().filter_map(|pod| state::pod(pod).err())),
+            _ => verdict(counted.into_iter().filter_map(|pod| state::pod(pod).and_then(|()| state::pod_is_current(pod, starts)).err())),
         }
     })
     .await

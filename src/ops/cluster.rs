@@ -168,11 +168,10 @@ async fn join_workers(
 
 async fn wait_ready(plan: &ClusterPlan<'_>, server: &ApiServer, made: &[ContainerInfo], scope: &Scope) -> Result<()> {
     const STEP: &str = "wait for nodes and system pods";
-    let names: Vec<String> = made.iter().map(|node| node.name.clone()).collect();
     scope
         .step(STEP, plan.fleet.timeouts.cluster_ready, async {
             let seen = |state: &str| scope.progress(STEP, state);
-            install::system_ready(server, &names, plan.fleet.timeouts.cluster_ready, &seen).await?;
+            install::system_ready(plan, server, made, &seen).await?;
             Ok(Outcome::unchanged(()))
         })
         .await

@@ -1,7 +1,6 @@
 //! What is installed into a cluster whose API server answers: network, storage, add-ons.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use crate::domain::fleet::MetalLb;
 use crate::domain::manifest::{self, ManifestError, Object};
@@ -11,6 +10,7 @@ use crate::engine::files::read_file;
 use crate::engine::{ContainerInfo, Engine};
 use crate::k8s::apply::{ApplyOptions, apply};
 use crate::k8s::sample::Sample;
+use crate::k8s::wait::Starts;
 use crate::k8s::{ApiServer, Deadline, K8sError, Observer, metallb, nodes, sample, wait};
 
 use super::cluster::ClusterPlan;
@@ -81,10 +81,19 @@ pub(super) async fn addons(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &S
 }
 
 /// Waits until every node is Ready and every system pod runs.
-pub(super) async fn system_ready(server: &ApiServer, nodes: &[String], deadline: Duration, seen: Observer<'_>) -> Result<()> {
-    let deadline = Deadline::after(deadline);
-    wait::nodes_ready(server, nodes, deadline, seen).await.map_err(|error| failed("wait for nodes", error))?;
-    wait::system_pods_running(server, &SYSTEM_NAMESPACES, deadline, seen).await.map_err(|error| failed("wait for system pods", error))?;
+pub(super) async fn system_ready(plan: &ClusterPlan<'_>, server: &ApiServer, nodes: &[ContainerInfo], seen: Observer<'_>) -> Result<()> {
+    let deadline = Deadline::after(plan.fleet.timeouts.cluster_ready);
+    let names: Vec<String> = nodes.iter().map(|node| node.name.clone()).collect();
+    let starts: Starts = nodes.iter().filter_map(|node| Some((node.name.clone(), node.started?))).collect();
+    let addons = &plan.fleet.addons;
+    let namespaces: Vec<&str> = SYSTEM_NAMESPACES
+        .into_iter()
+        // Another manifest may bring pods that are meant to wait for something.
+        .chain(addons.metallb.as_ref().filter(|metallb| metallb.manifest.is_none()).map(|_| metallb::NAMESPACE))
+        .chain(addons.sample.then_some(sample::NAMESPACE))
+        .collect();
+    wait::nodes_ready(server, &names, deadline, seen).await.map_err(|error| failed("wait for nodes", error))?;
+    wait::system_pods_running(server, &namespaces, &starts, deadline, seen).await.map_err(|error| failed("wait for system pods", error))?;
     Ok(())
 }
 

@@ -148,7 +148,7 @@ async fn workloads_and_accounts_that_do_not_come_are_named() {
             "waited 0.5 s for service account missing/default; last seen: service account default does not exist yet",
         ),
         (
-            wait::system_pods_running(&server, &["missing"], short(), &|_| {}).await,
+            wait::system_pods_running(&server, &["missing"], &Default::default(), short(), &|_| {}).await,
             "waited 0.5 s for pods in missing; last seen: no pod in missing yet",
         ),
         (

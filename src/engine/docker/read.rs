@@ -98,6 +98,7 @@ pub(super) fn summary(answer: ContainerSummary) -> ContainerInfo {
         status: answer.status.unwrap_or_default(),
         labels: sorted(answer.labels),
         created: answer.created.unwrap_or(0),
+        started: None,
         exit_code: None,
         networks: networks(answer.network_settings.and_then(|settings| settings.networks)),
         ports: answer.ports.unwrap_or_default().into_iter().filter_map(listed_port).collect(),
@@ -121,6 +122,12 @@ pub(super) fn container(answer: ContainerInspectResponse) -> ContainerInfo {
         status: running.error.unwrap_or_default(),
         labels: sorted(config.labels),
         created: answer.created.and_then(|text| text.parse::<jiff::Timestamp>().ok()).map_or(0, jiff::Timestamp::as_second),
+        // Engines say the year 1 for "never".
+        started: running
+            .started_at
+            .and_then(|text| text.parse::<jiff::Timestamp>().ok())
+            .map(jiff::Timestamp::as_second)
+            .filter(|at| *at > 0),
         exit_code: running.exit_code.filter(|_| ended),
         networks: networks(settings.networks),
         ports: settings.ports.map(bound_ports).unwrap_or_default(),

@@ -221,7 +221,7 @@ impl State {
     pub(super) fn list_containers(&self, labels: &[String]) -> Vec<ContainerInfo> {
         let listed = self.containers.iter().filter(|one| bears(&one.spec.labels, labels)).map(|one| {
             // As a real list: these come from an inspect only.
-            ContainerInfo { exit_code: None, volumes: Vec::new(), pid: 0, ..self.container_info(one) }
+            ContainerInfo { started: None, exit_code: None, volumes: Vec::new(), pid: 0, ..self.container_info(one) }
         });
         listed.collect()
     }
@@ -249,6 +249,7 @@ impl State {
             },
             labels: container.spec.labels.clone(),
             created: container.created,
+            started: container.runs().then_some(container.created),
             exit_code: container.exit_code,
             networks,
             ports: container.ports.clone(),
