@@ -226,8 +226,11 @@ pub struct ExecRequest {
     pub env: Vec<String>,
     /// Called with each complete line of output as it comes (progress); never holds secrets back,
     /// so do not log what it hears.
-    pub on_line: Option<std::sync::Arc<dyn Fn(&str) + Send + Sync>>,
+    pub on_line: Option<LineListener>,
 }
+
+/// Hears lines of output.
+pub type LineListener = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What a command reads from standard input.
 #[derive(Clone)]
