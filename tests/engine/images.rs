@@ -33,10 +33,10 @@ async fn an_imported_root_runs_with_its_changes() {
         assert_eq!(scope.engine.inspect_image(&reference).await.unwrap(), None);
         assert_eq!(scope.engine.inspect_image(&other).await.unwrap().unwrap().id, id);
 
-        let saved = gather(scope.engine.save_images(&[other.clone()]).await.unwrap()).await;
+        let saved = gather(scope.engine.save_images(std::slice::from_ref(&other)).await.unwrap()).await;
         scope.engine.remove_image(&other).await.unwrap();
         assert_eq!(scope.engine.inspect_image(&id).await.unwrap(), None);
-        assert_eq!(scope.engine.load_images(stream(saved)).await.unwrap(), [other.clone()]);
+        assert_eq!(scope.engine.load_images(stream(saved)).await.unwrap(), std::slice::from_ref(&other));
         assert_eq!(scope.engine.inspect_image(&other).await.unwrap().unwrap().id, id);
         scope.engine.remove_image(&other).await.unwrap();
     })

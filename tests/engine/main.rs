@@ -4,6 +4,8 @@
 //! Everything made here bears a label of its own test and is removed afterwards, also when the test
 //! fails.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by a panic")]
+
 mod archive;
 mod containers;
 mod events;

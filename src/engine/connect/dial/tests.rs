@@ -7,6 +7,8 @@ use tokio::net::{TcpListener, UnixListener};
 
 use super::*;
 
+mod tls;
+
 const VERSION: &str =
     r#"{"Platform":{"Name":""},"Version":"20.10.24+dfsg1","ApiVersion":"1.41","MinAPIVersion":"1.12","Os":"linux","Arch":"amd64"}"#;
 
