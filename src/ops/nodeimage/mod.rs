@@ -23,6 +23,8 @@ mod schedule;
 mod store;
 mod stream;
 mod tarball;
+#[cfg(test)]
+mod tests;
 mod tools;
 mod variables;
 mod workshop;
