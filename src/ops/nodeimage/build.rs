@@ -18,10 +18,15 @@ use super::recipe::Recipe;
 use super::tools::Tools;
 use super::variables::Variables;
 use super::workshop::{Workshop, blocking};
-use super::{BuildError, LABEL_INPUTS, Result, debian, schedule};
+use super::{BuildError, Result, debian, schedule};
 use crate::domain::version::KubernetesVersion;
 use crate::engine::Engine;
 use crate::event::Reporter;
+
+/// Label of a node image: hash of everything it was built from.
+pub const LABEL_INPUTS: &str = "dev.kindmesh.node.inputs";
+/// Label of a node image: its Kubernetes version, `v1.34.4`.
+pub const LABEL_VERSION: &str = "dev.kindmesh.node.version";
 
 /// What to build.
 #[derive(Debug, Clone)]

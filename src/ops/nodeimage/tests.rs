@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::engine::fake::{ExecReply, FakeEngine, Fault, Verb, When};
-use crate::engine::{Engine as _, EngineErrorKind};
+use crate::engine::EngineErrorKind;
 use crate::event::{Event, EventKind, Reporter};
 
 const TAG: &str = "kindmesh/node:test";
