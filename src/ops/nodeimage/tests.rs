@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::engine::fake::{ExecReply, FakeEngine, Fault, Verb, When};
 use crate::engine::EngineErrorKind;
+use crate::engine::fake::{ExecReply, FakeEngine, Fault, Verb, When};
 use crate::event::{Event, EventKind, Reporter};
 
 const TAG: &str = "kindmesh/node:test";
