@@ -18,10 +18,15 @@ use super::recipe::Recipe;
 use super::tools::Tools;
 use super::variables::Variables;
 use super::workshop::{Workshop, blocking};
-use super::{BuildError, LABEL_INPUTS, Result, debian, schedule};
+use super::{BuildError, Result, debian, schedule};
 use crate::domain::version::KubernetesVersion;
 use crate::engine::Engine;
 use crate::event::Reporter;
+
+/// Label of a node image: hash of everything it was built from.
+pub const LABEL_INPUTS: &str = "dev.kindmesh.node.inputs";
+/// Label of a node image: its Kubernetes version, `v1.34.4`.
+pub const LABEL_VERSION: &str = "dev.kindmesh.node.version";
 
 /// What to build.
 #[derive(Debug, Clone)]
@@ -93,8 +98,7 @@ pub async fn build(engine: Arc<dyn Engine>, build: &Build, reporter: Arc<dyn Rep
     let telling = Telling::new(reporter, begun);
     let workshop = prepare(engine, build, cancel.clone()).await?;
     let image_key = workshop.plan.key(&Work::Image).to_owned();
-    let present = workshop.engine.inspect_image(&build.tag).await.map_err(BuildError::engine(format!("look for {}", build.tag)))?;
-    let present = present.is_some_and(|image| image.labels.get(LABEL_INPUTS) == Some(&image_key));
+    let present = workshop.inspect().await?.is_some_and(|image| image.labels.get(LABEL_INPUTS) == Some(&image_key));
     let mut goals = vec![Work::Image];
     if build.programs {
         goals.extend((0..workshop.plan.builds.len()).map(Work::Compile));
@@ -131,6 +135,8 @@ pub async fn build(engine: Arc<dyn Engine>, build: &Build, reporter: Arc<dyn Rep
         (Ok(()), Ok(())) => {}
     }
     let took = took.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (cache, used) = (workshop.cache.clone(), workshop.folders());
+    blocking(move || cache.tidy(&used)).await?;
     report(&workshop, build, image_key, begun, &took).await
 }
 
@@ -165,9 +171,11 @@ async fn upstream_names(tools: &Tools, version: &KubernetesVersion, cancel: &Can
 }
 
 async fn report(workshop: &Workshop, build: &Build, inputs: String, begun: Instant, took: &BTreeMap<usize, Duration>) -> Result<Built> {
-    let what = format!("look for {}", build.tag);
-    let image = workshop.engine.inspect_image(&build.tag).await.map_err(BuildError::engine(what.clone()))?;
-    let image = image.ok_or_else(|| BuildError::Answer { what, message: "the engine lost it right after it was loaded".to_owned() })?;
+    let lost = || BuildError::Answer {
+        what: format!("look for {}", build.tag),
+        message: "the engine lost it right after it was loaded".to_owned(),
+    };
+    let image = workshop.inspect().await?.ok_or_else(lost)?;
     let programs = workshop.plan.builds.iter().flat_map(|build| &build.binaries).map(|binary| binary.name.clone());
     let binaries: BTreeMap<String, PathBuf> =
         programs.map(|name| (name.clone(), workshop.program(&name))).filter(|(_, path)| path.is_file()).collect();

@@ -1,8 +1,10 @@
 //! Where the results of steps are kept: one folder per step and key of its inputs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,11 @@ use super::{BuildError, Result};
 
 /// Digits of a key in a folder's name; enough never to meet twice.
 const KEY_DIGITS: usize = 24;
+/// Results of one step that are kept beside the one in use: other Kubernetes versions, a change that
+/// is taken back.
+const KEEP: usize = 3;
+/// Results used within this time are never removed: another build may be reading them.
+const YOUNG: Duration = Duration::from_secs(24 * 3600);
 /// Name of a kept layer in its step's folder.
 const LAYER: &str = "layer.tar";
 
@@ -106,6 +113,37 @@ impl Cache {
         self.root.join(format!("{}.files", &key[..KEY_DIGITS.min(key.len())]))
     }
 
+    /// Notes that these results were used, and removes old ones that nobody uses any more: of each
+    /// step all but the newest few. Blocking.
+    pub fn tidy(&self, used: &[PathBuf]) -> Result<()> {
+        self.tidy_at(used, SystemTime::now())
+    }
+
+    fn tidy_at(&self, used: &[PathBuf], now: SystemTime) -> Result<()> {
+        for folder in used.iter().filter(|folder| folder.is_dir()) {
+            fs::File::open(folder).and_then(|open| open.set_modified(now)).map_err(BuildError::io("mark as used", folder))?;
+        }
+        let steps = self.root.join("steps");
+        let mut results: BTreeMap<String, Vec<(SystemTime, PathBuf)>> = BTreeMap::new();
+        for entry in fs::read_dir(&steps).map_err(BuildError::io("read", &steps))? {
+            let entry = entry.map_err(BuildError::io("read", &steps))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // Another build may have removed it in between.
+            let (Some((step, _)), Ok(metadata)) = (name.rsplit_once('-'), entry.metadata()) else { continue };
+            let when = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            results.entry(step.to_owned()).or_default().push((when, entry.path()));
+        }
+        for mut of_step in results.into_values() {
+            of_step.sort();
+            of_step.reverse();
+            let old = of_step.into_iter().skip(KEEP);
+            for (_, folder) in old.filter(|(when, path)| now.duration_since(*when).is_ok_and(|age| age > YOUNG) && !used.contains(path)) {
+                remove(&folder)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Links programs under a folder that stays the same from build to build. Blocking.
     pub fn link_programs(&self, version: &str, programs: impl IntoIterator<Item = PathBuf>) -> Result<PathBuf> {
         let folder = self.root.join("bin").join(version);
@@ -123,6 +161,15 @@ impl Cache {
             fs::rename(&new, &link).map_err(BuildError::io("link", &link))?;
         }
         Ok(folder)
+    }
+}
+
+/// Removes a result so that it is never there in part: out of sight first.
+fn remove(folder: &Path) -> Result<()> {
+    let hidden = folder.with_extension("gone");
+    match fs::rename(folder, &hidden).and_then(|()| fs::remove_dir_all(&hidden)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(BuildError::io("remove the old result", folder)(error)),
+        _ => Ok(()),
     }
 }
 
@@ -203,6 +250,24 @@ mod tests {
         layer.write_to(&mut bytes, &Default::default()).unwrap();
         assert_eq!(super::super::digest::sha256(&bytes), layer.diff_id);
         assert_eq!(layer.listing, written.listing);
+    }
+
+    #[test]
+    fn old_results_go_but_never_a_young_or_used_one() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = Cache::open(root.path()).unwrap();
+        let keys = ["a", "b", "c", "d", "e"];
+        for key in keys {
+            cache.draft("compile etcd", key).unwrap().keep().unwrap();
+        }
+        cache.draft("compile coredns", "a").unwrap().keep().unwrap();
+        let left = || keys.into_iter().filter(|key| cache.has("compile etcd", key)).collect::<String>();
+        cache.tidy(&[]).unwrap();
+        assert_eq!(left(), "abcde", "all are young");
+        let later = SystemTime::now() + 2 * YOUNG;
+        cache.tidy_at(&[cache.folder("compile etcd", "a")], later).unwrap();
+        assert_eq!(left(), "ade", "the one in use and the youngest two");
+        assert!(cache.has("compile coredns", "a"), "another step's only result went");
     }
 
     #[test]

@@ -23,16 +23,13 @@ mod schedule;
 mod store;
 mod stream;
 mod tarball;
+#[cfg(test)]
+mod tests;
 mod tools;
 mod variables;
 mod workshop;
 
-pub use build::{Build, Built, StepReport, build};
+pub use build::{Build, Built, LABEL_INPUTS, LABEL_VERSION, StepReport, build};
 pub use error::{BuildError, Result};
 pub use listing::{Difference, Kind, Line, Listing, ListingError};
 pub use tools::Tools;
-
-/// Label of a node image: hash of everything it was built from.
-pub const LABEL_INPUTS: &str = "dev.kindmesh.node.inputs";
-/// Label of a node image: its Kubernetes version, `v1.34.4`.
-pub const LABEL_VERSION: &str = "dev.kindmesh.node.version";

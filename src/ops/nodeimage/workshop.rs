@@ -19,7 +19,7 @@ use super::store::Filling;
 use super::stream::stream_of;
 use super::tools::Tools;
 use super::{BuildError, LABEL_INPUTS, LABEL_VERSION, Result, debian, nodefiles};
-use crate::engine::Engine;
+use crate::engine::{Engine, ImageInfo};
 
 /// Everything a step may touch.
 pub(super) struct Workshop {
@@ -69,6 +69,11 @@ impl Workshop {
             Err(error) if !error.is_not_found() => Err(BuildError::engine("remove the image of the build container")(error)),
             _ => Ok(()),
         }
+    }
+
+    /// Folders of every kept step of this plan.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        self.plan.steps.iter().filter(|step| step.key.is_some()).map(|step| self.folder(step)).collect()
     }
 
     fn folder(&self, step: &Step) -> PathBuf {
@@ -187,7 +192,27 @@ impl Workshop {
         let megabytes = layers.iter().map(|(_, layer)| layer.size).sum::<u64>() / 1_000_000;
         on_line(&format!("loading {megabytes} MB into the engine"));
         let large = (0..layers.len().saturating_sub(1)).collect();
-        self.load(self.archive(self.tag.clone(), nodefiles::config(&self.inputs, labels), layers), large).await
+        let before = self.inspect().await?;
+        self.load(self.archive(self.tag.clone(), nodefiles::config(&self.inputs, labels), layers), large).await?;
+        self.replace(before).await
+    }
+
+    /// The image that has the name now.
+    pub async fn inspect(&self) -> Result<Option<ImageInfo>> {
+        self.engine.inspect_image(&self.tag).await.map_err(BuildError::engine(format!("look for {}", self.tag)))
+    }
+
+    /// Removes the image that had the name before, when a build made it and nothing uses it: nobody
+    /// would find a gigabyte without a name.
+    async fn replace(&self, before: Option<ImageInfo>) -> Result<()> {
+        let Some(before) = before.filter(|image| image.labels.contains_key(LABEL_INPUTS)) else { return Ok(()) };
+        if self.inspect().await?.is_some_and(|now| now.id != before.id)
+            && let Err(error) = self.engine.remove_image(&before.id).await
+        {
+            // Other names, or containers of clusters that run: it is not ours to take away.
+            tracing::debug!(%error, "the image of an earlier build stays");
+        }
+        Ok(())
     }
 
     /// Loads an image; first without the layers that an earlier build usually left with the engine,
