@@ -6,6 +6,8 @@
 //!
 //! Needs an engine on its usual socket and a node image (see `kindmesh build node-image`).
 
+#![expect(clippy::print_stdout, reason = "a program for people")]
+
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Node};

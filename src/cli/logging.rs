@@ -22,7 +22,9 @@ use super::screen::{RecordWriter, Screen};
 
 /// Filter for each number of `-v`.
 const FILTERS: [&str; 3] = [
-    "warn,kindmesh=info,bollard=info,kube=warn",
+    // While an API server starts, its client calls every refused connection an error; what is waited
+    // for, and what was seen last, the events tell.
+    "warn,kindmesh=info,bollard=info,kube=warn,kube_client::client::builder=off",
     "warn,kindmesh=debug,bollard=info,kube=info",
     "info,kindmesh=trace,bollard=info,kube=debug",
 ];

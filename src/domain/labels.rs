@@ -18,3 +18,5 @@ pub const SPEC: &str = "dev.kindmesh.spec";
 pub const VERSION: &str = "dev.kindmesh.version";
 /// Marks a short-lived helper container, with its purpose (`probe`, `build`).
 pub const HELPER: &str = "dev.kindmesh.helper";
+/// How the container is allowed to do its work; see [`Profile::to_label`](super::node::Profile::to_label).
+pub const PRIVILEGES: &str = "dev.kindmesh.privileges";

@@ -151,6 +151,24 @@ impl Profile {
         }
     }
 
+    /// The profile as a label's value: `privileged`, `reduced`, `reduced:SYS_RESOURCE,…`.
+    pub fn to_label(&self) -> String {
+        match self {
+            Profile::Reduced { cap_drop } if !cap_drop.is_empty() => format!("reduced:{}", cap_drop.join(",")),
+            profile => profile.name().to_owned(),
+        }
+    }
+
+    /// Reads a label's value; `None` when it is none of ours.
+    pub fn from_label(value: &str) -> Option<Self> {
+        match value.split_once(':') {
+            Some(("reduced", dropped)) => Some(Profile::Reduced { cap_drop: dropped.split(',').map(str::to_owned).collect() }),
+            None if value == "privileged" => Some(Profile::Privileged),
+            None if value == "reduced" => Some(Profile::Reduced { cap_drop: Vec::new() }),
+            _ => None,
+        }
+    }
+
     /// Gives a container what the profile allows.
     pub fn grant(&self, spec: &mut ContainerSpec) {
         spec.security_opt = vec!["seccomp=unconfined".to_owned(), "apparmor=unconfined".to_owned()];

@@ -65,6 +65,7 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>) -> Result<Clus
         .await?;
 
     let server = api_server::connect(engine, plan.spec.name.as_str(), &control_plane).await?;
+    api_server_ready(plan, &server, &scope).await?;
     let is_first = plan.fleet.clusters.first().is_some_and(|first| first.name == plan.spec.name);
     let (wrote, joined, installed, sample) = tokio::try_join!(
         kubeconfig_entry::write(km, plan.spec.name.as_str(), is_first, &control_plane, &scope),
@@ -133,6 +134,18 @@ async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope
                 made[index] = nodes::ensure_one(km, plan, again, scope).await?.0;
             }
             Ok(Outcome::changed(true))
+        })
+        .await
+}
+
+/// Waits until the API server answers: it may just have been started, or started again.
+async fn api_server_ready(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &Scope) -> Result<()> {
+    const STEP: &str = "wait for the API server";
+    let deadline = plan.fleet.timeouts.cluster_ready;
+    scope
+        .step(STEP, deadline, async {
+            install::api_server_ready(server, deadline, &|state| scope.progress(STEP, state)).await?;
+            Ok(Outcome::unchanged(()))
         })
         .await
 }

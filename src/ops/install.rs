@@ -1,6 +1,7 @@
 //! What is installed into a cluster whose API server answers: network, storage, add-ons.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::domain::fleet::MetalLb;
 use crate::domain::manifest::{self, ManifestError, Object};
@@ -38,7 +39,6 @@ pub(super) async fn base(
         .step(STEP, deadline, async {
             let seen = |state: &str| scope.progress(STEP, state);
             let deadline = Deadline::after(deadline);
-            wait::ready(server, deadline, &seen).await.map_err(|error| failed("wait for the API server", error))?;
             let (cni, storage) = tokio::try_join!(
                 read_manifest(engine, control_plane, CNI_MANIFEST, scope),
                 read_manifest(engine, control_plane, STORAGE_MANIFEST, scope),
@@ -78,6 +78,11 @@ pub(super) async fn addons(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &S
         outcome.value = sample.value;
     }
     Ok(outcome)
+}
+
+/// Waits until the API server calls itself ready.
+pub(super) async fn api_server_ready(server: &ApiServer, deadline: Duration, seen: Observer<'_>) -> Result<()> {
+    wait::ready(server, Deadline::after(deadline), seen).await.map_err(|error| failed("wait for the API server", error))
 }
 
 /// Waits until every node is Ready and every system pod runs.

@@ -19,7 +19,7 @@ const DEFAULT_BRIDGE: &str = "bridge";
 /// changes nothing.
 pub(super) async fn find(engine: &dyn Engine, name: &str) -> Result<Option<NetworkInfo>> {
     let mut found = engine.networks_named(name).await?;
-    found.sort_by(|a, b| precedence(a, b));
+    found.sort_by(precedence);
     Ok(found.into_iter().next())
 }
 
@@ -124,7 +124,7 @@ async fn create(engine: &dyn Engine, fleet: &Fleet) -> Result<()> {
 /// API 1.44 let two creators both succeed.
 async fn settle(engine: &dyn Engine, name: &str) -> Result<Option<NetworkInfo>> {
     let mut found = engine.networks_named(name).await?;
-    found.sort_by(|a, b| precedence(a, b));
+    found.sort_by(precedence);
     let mut found = found.into_iter();
     let Some(winner) = found.next() else { return Ok(None) };
     for duplicate in found {

@@ -104,6 +104,7 @@ fn describe(km: &Kindmesh, plan: &ClusterPlan<'_>, planned: &NodePlan) -> Result
     };
     let mut labels = fleet_labels(&plan.fleet.name);
     labels.insert(labels::POOL.to_owned(), plan.pool.to_string());
+    labels.insert(labels::PRIVILEGES.to_owned(), plan.profile.to_label());
     labels.insert(labels::SPEC.to_owned(), spec_record::record(plan.spec, &plan.image.reference));
     let subnets: Vec<String> = plan.network.ipam.iter().map(|entry| entry.subnet.to_string()).collect();
     let names: Vec<String> = plans(plan.spec).into_iter().map(|plan| plan.name).collect();

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::container::{CgroupNamespace, ContainerSpec};
-use crate::domain::fleet::Privileges;
+use crate::domain::fleet::{Fleet, Privileges};
 use crate::domain::labels;
 use crate::domain::node::Profile;
 use crate::engine::{Engine, EngineError, EngineErrorKind};
 
 use super::context::{Outcome, Scope};
 use super::error::{Error, ErrorKind, Result};
+use super::inventory::Inventory;
 
 const STEP: &str = "choose privileges";
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -61,9 +62,23 @@ const CAPABILITIES: [&str; 41] = [
     "CHECKPOINT_RESTORE",
 ];
 
-/// Chooses the profile for every node of a fleet and proves it with a container that starts and
-/// ends at once. Says so when it is not the usual one.
-pub(super) async fn choose(engine: &dyn Engine, wanted: Privileges, image: &str, scope: &Scope) -> Result<Profile> {
+/// Chooses the profile for every node of a fleet: the one its nodes have already, if that is what
+/// is wanted; else it is proved with a container that starts and ends at once. Says so when it is
+/// not the usual one.
+pub(super) async fn choose(engine: &dyn Engine, fleet: &Fleet, inventory: &Inventory, image: &str, scope: &Scope) -> Result<Profile> {
+    let wanted = fleet.privileges;
+    let known = inventory.of_fleet(&fleet.name).flat_map(|(_, nodes)| nodes).find_map(|node| {
+        let profile = Profile::from_label(node.labels.get(labels::PRIVILEGES)?)?;
+        let fits = match wanted {
+            Privileges::Auto => true,
+            Privileges::Privileged => profile == Profile::Privileged,
+            Privileges::Reduced => profile != Profile::Privileged,
+        };
+        fits.then_some(profile)
+    });
+    if let Some(profile) = known {
+        return Ok(profile);
+    }
     scope
         .step(STEP, DEADLINE, async {
             let refusal = match wanted {
@@ -187,6 +202,18 @@ fn is_refusal(error: &EngineError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_label_brings_the_profile_back() {
+        for profile in [
+            Profile::Privileged,
+            Profile::Reduced { cap_drop: Vec::new() },
+            Profile::Reduced { cap_drop: vec!["SYS_RESOURCE".to_owned(), "BPF".to_owned()] },
+        ] {
+            assert_eq!(Profile::from_label(&profile.to_label()), Some(profile));
+        }
+        assert_eq!(Profile::from_label("other"), None);
+    }
 
     #[test]
     fn the_mask_names_what_is_missing() {

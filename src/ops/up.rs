@@ -39,6 +39,9 @@ struct Ground<'a> {
     network: NetworkInfo,
 }
 
+/// Image and version that a cluster asks for.
+type ImageWish = (Option<String>, Option<String>);
+
 /// Pools by cluster, and fixed addresses by node.
 type Reservation = (BTreeMap<String, AddrRange>, BTreeMap<String, Ipv4Addr>);
 
@@ -67,7 +70,7 @@ impl Kindmesh {
             }
         }
         let any_image = images.values().next().map(|image| image.reference.clone()).unwrap_or_default();
-        let profile = privileges::choose(engine, fleet.privileges, &any_image, &scope).await?;
+        let profile = privileges::choose(engine, fleet, &inventory, &any_image, &scope).await?;
         let (network, network_made) = scope
             .step("ensure network", NETWORK_DEADLINE, async {
                 let outcome = network::ensure(engine, fleet).await?;
@@ -106,15 +109,15 @@ impl Kindmesh {
 
 /// Finds the image of every cluster; equal wishes are looked up once.
 async fn find_images(km: &Kindmesh, fleet: &Fleet, scope: &Scope) -> Result<BTreeMap<String, NodeImage>> {
-    let mut found: Vec<((Option<String>, Option<String>), NodeImage)> = Vec::new();
+    let mut found: BTreeMap<ImageWish, NodeImage> = BTreeMap::new();
     let mut images = BTreeMap::new();
     for cluster in &fleet.clusters {
         let wish = (cluster.image.clone(), cluster.kubernetes_version.as_ref().map(ToString::to_string));
-        let image = match found.iter().find(|(known, _)| *known == wish) {
-            Some((_, image)) => image.clone(),
+        let image = match found.get(&wish) {
+            Some(image) => image.clone(),
             None => {
                 let image = image::ensure(km.engine.as_ref(), cluster, km.registry_config.as_deref(), scope).await?;
-                found.push((wish, image.clone()));
+                found.insert(wish, image.clone());
                 image
             }
         };

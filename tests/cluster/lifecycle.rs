@@ -1,6 +1,7 @@
 //! Two clusters with LoadBalancer addresses, from one command, and gone without a trace.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -86,7 +87,8 @@ async fn a_cluster_more_changes_nothing_for_the_first() {
 async fn an_up_that_was_killed_is_finished_by_the_next() {
     let bench = Bench::new("killed").await;
     bench.fleet_file("clusterPrefix: killed\nclusters: 1\n");
-    let mut child = bench.command(["up", "-f", "kindmesh.yaml"]).spawn().expect("start kindmesh");
+    let mut up = bench.command(["up", "-f", "kindmesh.yaml"]);
+    let mut child = up.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("start kindmesh");
     // In the middle of kubeadm: its first certificate is there, its mark is not.
     eventually("kubeadm at work", Duration::from_secs(90), || async {
         if bench.containers().await.is_empty() {

@@ -3,6 +3,8 @@
 //! Needs an engine (found as the command finds it) with the node image; the program
 //! `scripts/test cluster` prepares both. Tests take turns: each wants the whole machine.
 
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod interop;
 mod lifecycle;
 mod network;

@@ -40,7 +40,7 @@ async fn three_nodes_on_a_network_of_their_own() {
     bench.apply("trio", EVERYWHERE).await;
     bench.kubectl("trio", "rollout status daemonset/everywhere --timeout=90s").await;
     let pods = bench
-        .kubectl("trio", "get pods -l app=everywhere -o jsonpath={range.items[*]}{.metadata.name}={.status.podIP}{\"\\n\"}{end}")
+        .kubectl("trio", "get pods -l app=everywhere -o jsonpath='{range .items[*]}{.metadata.name}={.status.podIP}{\"\\n\"}{end}'")
         .await;
     let pods: Vec<(&str, &str)> = pods.lines().filter_map(|line| line.split_once('=')).collect();
     assert_eq!(pods.len(), 3, "{pods:?}");

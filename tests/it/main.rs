@@ -1,5 +1,7 @@
 //! Tests that need neither an engine nor a cluster: what the sources, the scripts and the tree promise.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
 mod layering;
 mod scripts;
 mod source;

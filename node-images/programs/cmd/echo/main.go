@@ -25,6 +25,7 @@ func run(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if len(args) == 0 {
+		fmt.Println("serving on port 8080")
 		return echo.Serve(ctx, ":8080", echo.Identity{
 			Cluster: os.Getenv("CLUSTER"),
 			Node:    os.Getenv("NODE_NAME"),
