@@ -20,3 +20,8 @@ pub mod ops;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
