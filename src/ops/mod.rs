@@ -30,3 +30,6 @@ pub use crate::domain::proxy::ProxySettings;
 pub use context::{Kindmesh, KubeconfigTarget};
 pub use error::{Error, ErrorKind, Result};
 pub use report::{ClusterEntry, ClusterReport, ClusterStatus, DownReport, FleetStatus, NodeEntry, ServiceStatus, UpReport};
+
+#[cfg(test)]
+mod tests;

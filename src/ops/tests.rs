@@ -1,0 +1,59 @@
+//! Steps of fleets on an engine in memory: races, faults, lost answers, and what must not be touched.
+
+mod down;
+mod network;
+mod preflight;
+mod privileges;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Kindmesh;
+use crate::domain::container::ContainerSpec;
+use crate::domain::fleet::Fleet;
+use crate::domain::labels;
+use crate::engine::Engine as _;
+use crate::engine::fake::FakeEngine;
+
+const IMAGE: &str = "kindmesh/node:v1.34.4";
+
+/// An engine with a node image.
+fn engine() -> Arc<FakeEngine> {
+    let engine = FakeEngine::new();
+    engine.add_image(IMAGE, &[]);
+    Arc::new(engine)
+}
+
+fn kindmesh(engine: &Arc<FakeEngine>) -> Kindmesh {
+    Kindmesh::new(engine.clone())
+}
+
+fn fleet(name: &str) -> Fleet {
+    Fleet::builder(name).cluster_prefix(name).clusters(2).build().unwrap()
+}
+
+/// A running container with these labels.
+async fn container(engine: &FakeEngine, name: &str, network: &str, labels: &[(&str, &str)]) {
+    let spec = ContainerSpec {
+        image: IMAGE.to_owned(),
+        network: network.to_owned(),
+        anonymous_volumes: vec!["/var".to_owned()],
+        labels: labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>(),
+        ..ContainerSpec::default()
+    };
+    engine.create_container(name, &spec).await.unwrap();
+    engine.start_container(name).await.unwrap();
+}
+
+/// A node of a cluster, of one of our fleets or of kind's.
+async fn node(engine: &FakeEngine, cluster: &str, fleet: Option<&str>, network: &str) {
+    let mut of = vec![(labels::CLUSTER, cluster), (labels::ROLE, "control-plane")];
+    of.extend(fleet.map(|fleet| (labels::FLEET, fleet)));
+    container(engine, &format!("{cluster}-control-plane"), network, &of).await;
+}
+
+fn names(engine: &FakeEngine) -> Vec<String> {
+    let mut names: Vec<String> = engine.containers().into_iter().map(|container| container.name).collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,101 @@
+use futures_util::future::join_all;
+
+use super::{container, engine, fleet, kindmesh};
+use crate::domain::fleet::Fleet;
+use crate::domain::fleet_builder::NetworkBuilder;
+use crate::domain::labels;
+use crate::domain::net::NetworkSpec;
+use crate::engine::fake::{Fault, Verb, When};
+use crate::engine::{Engine as _, EngineErrorKind};
+use crate::ops::ErrorKind;
+
+#[tokio::test]
+async fn made_as_kind_makes_it_and_found_again() {
+    let engine = engine();
+    let network = kindmesh(&engine).ensure_network(&fleet("f")).await.unwrap();
+    assert_eq!(network.name, "kind");
+    assert!(network.ipv6);
+    assert_eq!(network.ipv6_entry().unwrap().subnet.to_string(), "fc00:f853:ccd:e793::/64");
+    assert_eq!(network.options["com.docker.network.bridge.enable_ip_masquerade"], "true");
+    assert_eq!(network.labels[labels::FLEET], "f");
+    engine.clear_calls();
+    let again = kindmesh(&engine).ensure_network(&fleet("other")).await.unwrap();
+    assert_eq!((again.id, engine.changes()), (network.id, Vec::new()));
+}
+
+#[tokio::test]
+async fn many_at_once_leave_one_even_where_names_are_not_unique() {
+    let engine = engine();
+    engine.allow_duplicate_networks(true);
+    let (kindmesh, fleet) = (kindmesh(&engine), fleet("f"));
+    let made = join_all((0..16).map(|_| kindmesh.ensure_network(&fleet))).await;
+    let left = engine.networks_named("kind").await.unwrap();
+    assert_eq!(left.len(), 1);
+    // Whoever lost a race found a network all the same; at the latest the next look shows the winner.
+    assert!(made.iter().all(Result::is_ok), "{made:?}");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_no_second_network() {
+    let engine = engine();
+    engine.fault(When::Verb(Verb::CreateNetwork, 1), Fault::LoseAnswer);
+    let error = kindmesh(&engine).ensure_network(&fleet("f")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Engine);
+    kindmesh(&engine).ensure_network(&fleet("f")).await.unwrap();
+    assert_eq!(engine.networks_named("kind").await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_subnet_in_use_is_followed_by_the_next_and_ipv6_that_cannot_be_by_none() {
+    let overlap = || Fault::Fail(EngineErrorKind::Refused, "Pool overlaps with other one on this address space".to_owned());
+    let engine = engine();
+    engine.fault(When::Verb(Verb::CreateNetwork, 1), overlap());
+    let network = kindmesh(&engine).ensure_network(&fleet("f")).await.unwrap();
+    assert_eq!(network.ipv6_entry().unwrap().subnet.to_string(), "fc00:8866:27d0:bd7e::/64");
+
+    let engine = super::engine();
+    for attempt in 1..=5 {
+        engine.fault(When::Verb(Verb::CreateNetwork, attempt), overlap());
+    }
+    let error = kindmesh(&engine).ensure_network(&fleet("f")).await.unwrap_err();
+    assert!(error.to_string().contains("network kind") && !error.hints().is_empty(), "{error}");
+
+    let engine = super::engine();
+    let no_ipv6 = Fault::Fail(EngineErrorKind::Failed, "Cannot read IPv6 setup for bridge br-0".to_owned());
+    engine.fault(When::Verb(Verb::CreateNetwork, 1), no_ipv6);
+    let network = kindmesh(&engine).ensure_network(&fleet("f")).await.unwrap();
+    assert!(!network.ipv6 && network.ipv6_entry().is_none());
+}
+
+#[tokio::test]
+async fn removed_only_by_its_maker_and_only_when_unused() {
+    let engine = engine();
+    let spec = NetworkSpec { name: "kind".to_owned(), ..NetworkSpec::default() };
+    engine.create_network(&spec).await.unwrap();
+    kindmesh(&engine).ensure_network(&fleet("f")).await.unwrap();
+    let report = kindmesh(&engine).down(&"f".parse().unwrap()).await.unwrap();
+    assert_eq!(report.networks, Vec::<String>::new(), "somebody else made it");
+    assert_eq!(engine.networks_named("kind").await.unwrap().len(), 1);
+
+    let engine = super::engine();
+    kindmesh(&engine).ensure_network(&fleet("f")).await.unwrap();
+    container(&engine, "guest", "kind", &[]).await;
+    let report = kindmesh(&engine).down(&"f".parse().unwrap()).await.unwrap();
+    assert_eq!((report.networks, report.networks_kept), (vec![], vec!["kind".to_owned()]));
+    engine.remove_container("guest").await.unwrap();
+    let report = kindmesh(&engine).down(&"f".parse().unwrap()).await.unwrap();
+    assert_eq!(report.networks, ["kind"]);
+}
+
+#[tokio::test]
+async fn a_foreign_network_of_the_wanted_name_is_refused_and_left_alone() {
+    let engine = engine();
+    let spec = NetworkSpec { name: "own".to_owned(), ipv4_subnet: Some("172.30.1.0/24".parse().unwrap()), ..NetworkSpec::default() };
+    engine.create_network(&spec).await.unwrap();
+    engine.clear_calls();
+    let wanted = Fleet::builder("f").network(NetworkBuilder::own("172.30.2.0/24").name("own")).build().unwrap();
+    let error = kindmesh(&engine).ensure_network(&wanted).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("172.30.1.0/24") && error.to_string().contains("172.30.2.0/24"), "{error}");
+    assert_eq!(engine.changes(), Vec::new());
+}

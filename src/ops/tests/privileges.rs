@@ -1,0 +1,66 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{IMAGE, engine, kindmesh};
+use crate::domain::fleet::{Fleet, Privileges};
+use crate::domain::labels;
+use crate::domain::node::Profile;
+use crate::engine::fake::FakeEngine;
+use crate::ops::inventory::Inventory;
+use crate::ops::{ErrorKind, Result, privileges};
+
+/// What the first process of a host without SYS_RESOURCE says of itself.
+const STATUS: &str = "Name:\tinit\nCapBnd:\t000001fffeffffff\n";
+
+/// Chooses on this engine, where helper containers end as real ones do.
+async fn choose(engine: &Arc<FakeEngine>, wanted: Privileges) -> Result<Profile> {
+    let fleet = Fleet::builder("f").privileges(wanted).build().unwrap();
+    let scope = kindmesh(engine).fleet_scope();
+    let inventory = Inventory::default();
+    let helpers = async {
+        loop {
+            for helper in engine.containers().iter().filter(|one| one.labels.contains_key(labels::HELPER) && one.exit_code.is_none()) {
+                engine.log(&helper.name, STATUS);
+                engine.end_container(&helper.name, 0);
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        profile = privileges::choose(engine.as_ref(), &fleet, &inventory, IMAGE, &scope) => {
+            assert!(engine.containers().is_empty(), "helpers are removed");
+            profile
+        }
+        () = helpers => unreachable!("helpers go on for ever"),
+    }
+}
+
+#[tokio::test]
+async fn privileged_where_the_engine_can() {
+    assert_eq!(choose(&engine(), Privileges::Auto).await.unwrap(), Profile::Privileged);
+}
+
+#[tokio::test]
+async fn an_old_engine_on_a_host_that_lacks_a_capability() {
+    let engine = engine();
+    engine.on_start(|_, spec| {
+        let lacks = spec.privileged || (spec.cap_add == ["ALL"] && spec.cap_drop.is_empty());
+        if lacks { Err("unable to apply caps: operation not permitted".to_owned()) } else { Ok(()) }
+    });
+    let reduced = Profile::Reduced { cap_drop: vec!["SYS_RESOURCE".to_owned()] };
+    assert_eq!(choose(&engine, Privileges::Auto).await.unwrap(), reduced);
+    assert_eq!(choose(&engine, Privileges::Reduced).await.unwrap(), reduced);
+    let error = choose(&engine, Privileges::Privileged).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Engine);
+    assert!(error.hints()[0].contains("--privileges"), "{:?}", error.hints());
+}
+
+#[tokio::test]
+async fn a_new_engine_that_refuses_to_be_told() {
+    let engine = engine();
+    engine.on_create(|_, spec| match spec.cap_drop.is_empty() {
+        true => Ok(()),
+        false => Err("invalid CapDrop: capability not supported by your kernel or not available".to_owned()),
+    });
+    assert_eq!(choose(&engine, Privileges::Reduced).await.unwrap(), Profile::Reduced { cap_drop: Vec::new() });
+}
