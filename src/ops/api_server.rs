@@ -36,7 +36,7 @@ pub(super) async fn internal_entry(engine: &dyn Engine, cluster: &str, control_p
 }
 
 async fn from_node(engine: &dyn Engine, cluster: &str, control_plane: &ContainerInfo, server: &str) -> Result<ClusterEntry> {
-    let output = engine.exec(&control_plane.id, ExecRequest::new(["cat", ADMIN_CONF]), &CancellationToken::new()).await?;
+    let output = engine.exec(&control_plane.name, ExecRequest::new(["cat", ADMIN_CONF]), &CancellationToken::new()).await?;
     if !output.success() {
         return Err(Error::new(ErrorKind::Cluster, format!("cluster {cluster} has no kubeconfig yet: its bootstrap did not finish"))
             .hint("run `kindmesh up` again to finish it"));

@@ -36,10 +36,10 @@ pub(super) async fn ensure_started(engine: &dyn Engine, node: &ContainerInfo) ->
     match node.state {
         ContainerState::Running => Ok(false),
         ContainerState::Paused => {
-            engine.unpause_container(&node.id).await?;
+            engine.unpause_container(&node.name).await?;
             Ok(true)
         }
-        _ => match engine.start_container(&node.id).await {
+        _ => match engine.start_container(&node.name).await {
             Ok(()) => Ok(true),
             Err(error) => Err(start_error(node, error)),
         },
@@ -51,7 +51,7 @@ pub(super) async fn wait_booted(engine: &dyn Engine, node: &ContainerInfo, deadl
     let booted = async {
         // A command run in the node before systemd has moved processes out of the root cgroup would
         // break the delegation of controllers on cgroup v2; so the console is read first.
-        let mut console = engine.container_logs(&node.id, true).await?;
+        let mut console = engine.container_logs(&node.name, true).await?;
         let mut seen = Vec::new();
         loop {
             match console.next().await {
@@ -63,7 +63,7 @@ pub(super) async fn wait_booted(engine: &dyn Engine, node: &ContainerInfo, deadl
             }
         }
         let script = "until ctr version >/dev/null 2>&1; do sleep 0.1; done";
-        engine.exec(&node.id, ExecRequest::new(["sh", "-c", script]), cancel).await?;
+        engine.exec(&node.name, ExecRequest::new(["sh", "-c", script]), cancel).await?;
         Ok(())
     };
     match tokio::time::timeout(deadline, booted).await {
@@ -91,7 +91,7 @@ fn announces_boot(console: &str) -> bool {
 }
 
 async fn ended(engine: &dyn Engine, node: &ContainerInfo, seen: &[u8]) -> Error {
-    let code = engine.inspect_container(&node.id).await.ok().and_then(|info| info.exit_code);
+    let code = engine.inspect_container(&node.name).await.ok().and_then(|info| info.exit_code);
     let code = code.map(|code| format!(" with exit code {code}")).unwrap_or_default();
     Error::new(ErrorKind::Cluster, format!("node {} ended{code} while booting; its console ends with:\n{}", node.name, tail(seen)))
         .hint("look at the whole console with `docker logs`, and at the engine's log")
@@ -99,7 +99,7 @@ async fn ended(engine: &dyn Engine, node: &ContainerInfo, seen: &[u8]) -> Error 
 
 async fn console(engine: &dyn Engine, node: &ContainerInfo) -> String {
     let mut seen = Vec::new();
-    if let Ok(mut logs) = engine.container_logs(&node.id, false).await {
+    if let Ok(mut logs) = engine.container_logs(&node.name, false).await {
         while let Some(Ok(piece)) = logs.next().await {
             seen.extend_from_slice(&piece);
         }

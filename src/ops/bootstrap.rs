@@ -43,7 +43,7 @@ pub(super) async fn progress(engine: &dyn Engine, node: &ContainerInfo, cancel: 
     let script = format!(
         "if [ -e {DONE_MARK} ]; then echo done; elif [ -e /etc/kubernetes/pki ] || [ -e /var/lib/kubelet/config.yaml ]; then echo interrupted; else echo fresh; fi"
     );
-    let output = engine.exec(&node.id, ExecRequest::new(["sh", "-c", script.as_str()]), cancel).await?;
+    let output = engine.exec(&node.name, ExecRequest::new(["sh", "-c", script.as_str()]), cancel).await?;
     match output.stdout_text().trim() {
         "done" => Ok(Progress::Done),
         "interrupted" => Ok(Progress::Interrupted),
@@ -54,7 +54,7 @@ pub(super) async fn progress(engine: &dyn Engine, node: &ContainerInfo, cancel: 
 
 /// Reads the Kubernetes version a node's image holds.
 pub(super) async fn node_version(engine: &dyn Engine, node: &ContainerInfo, cancel: &CancellationToken) -> Result<KubernetesVersion> {
-    let text = read_file(engine, &node.id, VERSION_FILE, cancel)
+    let text = read_file(engine, &node.name, VERSION_FILE, cancel)
         .await
         .map_err(|error| Error::from(error).hint(format!("the image of node {} is no node image: it has no {VERSION_FILE}", node.name)))?;
     String::from_utf8_lossy(&text)
@@ -86,7 +86,7 @@ pub(super) async fn configure(
         leader_election: true,
         skip_phases: &[],
     });
-    write_file(engine, &node.id, KUBEADM_CONF, 0o600, config.into_bytes(), cancel).await?;
+    write_file(engine, &node.name, KUBEADM_CONF, 0o600, config.into_bytes(), cancel).await?;
     Ok(())
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn join(
          kubeadm token create {token} --ttl 1h --kubeconfig=/etc/kubernetes/admin.conf",
         token = BOOTSTRAP_TOKEN
     );
-    let output = engine.exec(&control_plane.id, ExecRequest::new(["sh", "-c", refresh.as_str()]), &scope.cancel).await?;
+    let output = engine.exec(&control_plane.name, ExecRequest::new(["sh", "-c", refresh.as_str()]), &scope.cancel).await?;
     check(control_plane, "kubeadm token create", &output)?;
     let command = format!("kubeadm join --config={KUBEADM_CONF} --v=1 && touch {DONE_MARK}");
     let output = kubeadm(engine, node, &command, scope, step).await?;
@@ -135,7 +135,7 @@ async fn kubeadm(engine: &dyn Engine, node: &ContainerInfo, command: &str, scope
             listener.progress(step, format!("{name}: {phase}"));
         }
     }));
-    Ok(engine.exec(&node.id, request, &scope.cancel).await?)
+    Ok(engine.exec(&node.name, request, &scope.cancel).await?)
 }
 
 /// kubeadm tells what it does as `[certs] Generating …`; everything else is for its log.

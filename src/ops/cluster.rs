@@ -129,7 +129,7 @@ async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope
             for index in stale {
                 let node = &made[index];
                 scope.warn("replace interrupted nodes", format!("the bootstrap of {} was interrupted; it starts over", node.name));
-                engine.remove_container(&node.id).await?;
+                engine.remove_container(&node.name).await?;
                 let Some(again) = plans.iter().find(|plan| plan.name == node.name) else { continue };
                 made[index] = nodes::ensure_one(km, plan, again, scope).await?.0;
             }

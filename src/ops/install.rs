@@ -155,7 +155,7 @@ async fn install_sample(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &Scop
 }
 
 async fn read_manifest(engine: &dyn Engine, node: &ContainerInfo, path: &str, scope: &Scope) -> Result<String> {
-    let bytes = read_file(engine, &node.id, path, &scope.cancel).await?;
+    let bytes = read_file(engine, &node.name, path, &scope.cancel).await?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -69,7 +69,7 @@ pub(super) async fn ensure_one(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &Nod
                     && attempt < PORT_TRIES =>
             {
                 scope.warn("start nodes", format!("{}; trying another port", error.one_line()));
-                engine.remove_container(&container.id).await?;
+                engine.remove_container(&container.name).await?;
             }
             Err(error) => return Err(error),
         }

@@ -155,7 +155,7 @@ async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Re
                 }
                 scope.progress("reserve addresses", "another fleet took the same addresses at the same moment; choosing others");
                 for container in lost {
-                    engine.remove_container(&container.id).await?;
+                    engine.remove_container(&container.name).await?;
                 }
             }
             Err(Error::new(
