@@ -52,6 +52,11 @@ pub struct Install {
     pub manifest: Option<String>,
     /// Addresses for services.
     pub pool: AddrRange,
+    /// The API server's name and port on the nodes' network. With it MetalLB does not go through the
+    /// service's address, which works only when kube-proxy has written its rules: started a moment
+    /// before, its pods would end, and wait for their next start. Of no effect with a manifest of the
+    /// user's own.
+    pub api_server: Option<(String, u16)>,
 }
 
 // === impl Images ===
@@ -68,7 +73,7 @@ impl Default for Images {
 impl Install {
     /// The built-in manifest with its own images.
     pub fn new(pool: AddrRange) -> Self {
-        Self { images: Images::default(), manifest: None, pool }
+        Self { images: Images::default(), manifest: None, pool, api_server: None }
     }
 
     /// The objects of the manifest, without pool and advertisement.
@@ -86,6 +91,12 @@ impl Install {
         for (container, image) in [("controller", &self.images.controller), ("speaker", &self.images.speaker)] {
             if !objects.iter_mut().any(|object| object.set_image(container, image)) {
                 return Err(K8sError::Container { manifest: "MetalLB", container, what: "image" });
+            }
+            if let Some((host, port)) = &self.api_server {
+                for object in &mut objects {
+                    object.set_env(container, "KUBERNETES_SERVICE_HOST", host);
+                    object.set_env(container, "KUBERNETES_SERVICE_PORT", &port.to_string());
+                }
             }
         }
         Ok(objects)

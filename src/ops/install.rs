@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::fleet::MetalLb;
 use crate::domain::manifest::{self, ManifestError, Object};
-use crate::domain::net::range::AddrRange;
+use crate::domain::name::Role;
 use crate::domain::node::API_SERVER_PORT;
 use crate::engine::files::read_file;
 use crate::engine::{ContainerInfo, Engine};
@@ -111,7 +111,7 @@ async fn install_metallb(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &Sco
         .step(STEP, deadline, async {
             let seen = |state: &str| scope.progress(STEP, state);
             let deadline = Deadline::after(deadline);
-            let install = metallb_install(settings, plan.pool);
+            let install = metallb_install(plan, settings);
             let applied = install.apply(server, deadline, &seen).await.map_err(|error| failed(STEP, error))?;
             install.ready(server, deadline, &seen).await.map_err(|error| failed(STEP, error))?;
             Ok(if applied.is_unchanged() { Outcome::unchanged(false) } else { Outcome::changed(true) })
@@ -119,8 +119,10 @@ async fn install_metallb(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &Sco
         .await
 }
 
-fn metallb_install(settings: &MetalLb, pool: AddrRange) -> metallb::Install {
-    let mut install = metallb::Install::new(pool);
+fn metallb_install(plan: &ClusterPlan<'_>, settings: &MetalLb) -> metallb::Install {
+    let mut install = metallb::Install::new(plan.pool);
+    // A name, not an address: it stays when a restarted node gets another one.
+    install.api_server = Some((plan.spec.name.node(Role::ControlPlane, 1), API_SERVER_PORT));
     install.manifest.clone_from(&settings.manifest);
     if let Some(image) = &settings.controller_image {
         install.images.controller.clone_from(image);
