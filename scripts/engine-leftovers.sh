@@ -49,10 +49,14 @@ reap_shims() {
 # Layers and namespaces still mounted in this mount namespace; the other engine's went with its own namespace.
 detach_mounts() {
   local folders=("$exec_root/") data=${KINDMESH_ENGINE_DATA:-/var/lib/docker} mounts
-  held "$data" || folders+=("$data/")
-  mapfile -t mounts < <(awk '{print $5}' /proc/self/mountinfo | sort -r | grep -F "${folders[@]/#/-e}" || true)
+  # Only what an engine mounts for its containers: a user's own disk may lie below its data too.
+  held "$data" || folders+=("$data/overlay2/" "$data/containers/")
+  mapfile -t mounts < <(awk '{print $5}' /proc/self/mountinfo | sort -r | under "${folders[@]}")
   [ ${#mounts[@]} -eq 0 ] || umount -l "${mounts[@]}" || true
 }
+
+# Lines that begin with one of these folders.
+under() { awk 'BEGIN {for (i = 1; i < ARGC; i++) folder[i] = ARGV[i]; ARGC = 1} {for (i in folder) if (index($0, folder[i]) == 1) {print; next}}' "$@"; }
 
 # Whether an engine that somebody else started has its data in that folder: it keeps databases open there.
 held() {
@@ -76,12 +80,12 @@ drop_chains() {
   command -v "$tool" >/dev/null || return 0
   for table in nat filter raw mangle; do
     { "$tool" -w -t "$table" -S 2>/dev/null || true; } |
-      grep -E '^-A (PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING) .*(DOCKER|docker0|br-[0-9a-f]{12})' |
+      grep -E '^-A (PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING) .*(-j DOCKER|docker0|br-[0-9a-f]{12})' | grep -v DOCKER-USER |
       sed 's/^-A/-D/' | xargs -r -L1 "$tool" -w -t "$table" || true
-    for chain in $({ "$tool" -w -t "$table" -S 2>/dev/null || true; } | awk '$1 == "-N" && $2 ~ /^DOCKER/ {print $2}'); do
+    for chain in $({ "$tool" -w -t "$table" -S 2>/dev/null || true; } | awk '$1 == "-N" && $2 ~ /^DOCKER/ && $2 != "DOCKER-USER" {print $2}'); do
       "$tool" -w -t "$table" -F "$chain" || true
     done
-    for chain in $({ "$tool" -w -t "$table" -S 2>/dev/null || true; } | awk '$1 == "-N" && $2 ~ /^DOCKER/ {print $2}'); do
+    for chain in $({ "$tool" -w -t "$table" -S 2>/dev/null || true; } | awk '$1 == "-N" && $2 ~ /^DOCKER/ && $2 != "DOCKER-USER" {print $2}'); do
       "$tool" -w -t "$table" -X "$chain" || true
     done
   done

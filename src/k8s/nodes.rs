@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{Node, Taint};
 use kube::ResourceExt;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::client::ApiServer;
@@ -61,6 +61,18 @@ pub async fn open_single_node(server: &ApiServer, deadline: Deadline, observer: 
         patched.map(|_| true).map_err(|error| server.error("open", format!("node {name}"), &error))
     })
     .await
+}
+
+/// Deletes a node; one that is not there is no error.
+///
+/// # Errors
+/// The request's.
+pub async fn delete(server: &ApiServer, name: &str) -> Result<()> {
+    match Api::<Node>::all(server.client()).delete(name, &DeleteParams::default()).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(error) => Err(server.error("delete", format!("node {name}"), &error)),
+    }
 }
 
 async fn read(server: &ApiServer) -> Result<Vec<Node>> {

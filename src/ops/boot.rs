@@ -6,6 +6,7 @@ use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::container::ContainerSpec;
+use crate::domain::labels;
 use crate::engine::{ContainerInfo, ContainerState, Engine, EngineErrorKind, ExecRequest};
 
 use super::error::{Error, ErrorKind, Result};
@@ -24,8 +25,9 @@ pub(super) async fn ensure_created(engine: &dyn Engine, name: &str, spec: &Conta
         Err(error) => return Err(error.into()),
     };
     let container = engine.inspect_container(name).await?;
-    if spec.labels.iter().any(|(key, _)| !container.labels.contains_key(key)) {
-        return Err(Error::new(ErrorKind::Conflict, format!("a container {name} exists that kindmesh did not make"))
+    let same = |key: &str| spec.labels.get(key) == container.labels.get(key);
+    if !(created || same(labels::CLUSTER) && same(labels::FLEET)) {
+        return Err(Error::new(ErrorKind::Conflict, format!("a container {name} exists that is not part of this fleet"))
             .hint("rename the cluster, or remove that container if nothing needs it"));
     }
     Ok((container, created))

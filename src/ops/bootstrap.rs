@@ -23,6 +23,8 @@ const PROVIDER: &str = "docker";
 const VERSION_FILE: &str = "/kind/version";
 /// Written when kubeadm is done, so that an interrupted bootstrap is told from a finished one.
 const DONE_MARK: &str = "/kind/kindmesh-bootstrapped";
+/// Half seconds that a kubeadm somebody else started may go on; twice what its slowest run took.
+const KUBEADM_PATIENCE: u32 = 240;
 /// Lines of kubeadm's output that belong in an error message.
 const OUTPUT_TAIL: usize = 15;
 
@@ -37,11 +39,11 @@ pub(super) enum Progress {
     Done,
 }
 
-/// How far the node got. Works for kind's own nodes too, which have no mark: their kubeadm is done
-/// when the kubelet has its own kubeconfig.
+/// How far the node got. A kubeadm that is at work there, left by a process that was killed or run by
+/// another one, is waited for: when it ends well, it leaves the mark as any other.
 pub(super) async fn progress(engine: &dyn Engine, node: &ContainerInfo, cancel: &CancellationToken) -> Result<Progress> {
     let script = format!(
-        "if [ -e {DONE_MARK} ]; then echo done; elif [ -e /etc/kubernetes/pki ] || [ -e /var/lib/kubelet/config.yaml ]; then echo interrupted; else echo fresh; fi"
+        "n=0; while pgrep -x kubeadm >/dev/null && [ $n -lt {KUBEADM_PATIENCE} ]; do sleep 0.5; n=$((n+1)); done; if [ -e {DONE_MARK} ]; then echo done; elif [ -e /etc/kubernetes/pki ] || [ -e /var/lib/kubelet/config.yaml ]; then echo interrupted; else echo fresh; fi"
     );
     let output = engine.exec(&node.name, ExecRequest::new(["sh", "-c", script.as_str()]), cancel).await?;
     match output.stdout_text().trim() {
@@ -81,7 +83,8 @@ pub(super) async fn configure(
         address: address(node)?,
         provider: PROVIDER,
         cgroups: Cgroups::of_host(facts.cgroup_version),
-        cert_sans: &[],
+        // Clients on this machine use the remote engine's own name.
+        cert_sans: engine.remote_host().as_slice(),
         rootless: facts.rootless,
         leader_election: true,
         skip_phases: &[],
@@ -97,22 +100,19 @@ pub(super) async fn init(engine: &dyn Engine, node: &ContainerInfo, scope: &Scop
     check(node, "kubeadm init", &output)
 }
 
-/// Joins a node to the cluster. `token_script` runs on the control plane first: the token that
-/// `init` left is valid for a day only.
-pub(super) async fn join(
-    engine: &dyn Engine,
-    control_plane: &ContainerInfo,
-    node: &ContainerInfo,
-    scope: &Scope,
-    step: &'static str,
-) -> Result<()> {
+/// Makes sure the token that nodes join with is there: the one that `init` left is valid for a day.
+pub(super) async fn ensure_token(engine: &dyn Engine, control_plane: &ContainerInfo, scope: &Scope) -> Result<()> {
     let refresh = format!(
         "kubeadm token list --kubeconfig=/etc/kubernetes/admin.conf 2>/dev/null | grep -q '^{token} ' || \
          kubeadm token create {token} --ttl 1h --kubeconfig=/etc/kubernetes/admin.conf",
         token = BOOTSTRAP_TOKEN
     );
     let output = engine.exec(&control_plane.name, ExecRequest::new(["sh", "-c", refresh.as_str()]), &scope.cancel).await?;
-    check(control_plane, "kubeadm token create", &output)?;
+    check(control_plane, "kubeadm token create", &output)
+}
+
+/// Joins a node to the cluster.
+pub(super) async fn join(engine: &dyn Engine, node: &ContainerInfo, scope: &Scope, step: &'static str) -> Result<()> {
     let command = format!("kubeadm join --config={KUBEADM_CONF} --v=1 && touch {DONE_MARK}");
     let output = kubeadm(engine, node, &command, scope, step).await?;
     check(node, "kubeadm join", &output)

@@ -128,6 +128,10 @@ async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope
         .step("replace interrupted nodes", deadline, async {
             for index in stale {
                 let node = &made[index];
+                if control_plane_done {
+                    // kubeadm refuses to join under the name of a node that is still called Ready.
+                    forget(km, plan, &node.name).await?;
+                }
                 scope.warn("replace interrupted nodes", format!("the bootstrap of {} was interrupted; it starts over", node.name));
                 engine.remove_container(&node.name).await?;
                 let Some(again) = plans.iter().find(|plan| plan.name == node.name) else { continue };
@@ -136,6 +140,14 @@ async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope
             Ok(Outcome::changed(true))
         })
         .await
+}
+
+/// Takes a node that is to be replaced out of the cluster's own list.
+async fn forget(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &str) -> Result<()> {
+    let name = plan.spec.name.as_str();
+    let control_plane = km.engine.inspect_container(&plan.spec.name.node(Role::ControlPlane, 1)).await?;
+    let server = api_server::connect(km.engine.as_ref(), name, &control_plane).await?;
+    install::forget_node(&server, node, plan.fleet.timeouts.cluster_ready).await
 }
 
 /// Waits until the API server answers: it may just have been started, or started again.
@@ -165,16 +177,20 @@ async fn join_workers(
     }
     scope
         .step(STEP, plan.fleet.timeouts.cluster_ready, async {
-            let joins = workers.iter().map(|node| async {
-                if bootstrap::progress(engine, node, &scope.cancel).await? == Progress::Done {
-                    return Ok(false);
-                }
+            let states = try_join_all(workers.iter().map(|node| bootstrap::progress(engine, node, &scope.cancel))).await?;
+            let missing: Vec<&&ContainerInfo> =
+                workers.iter().zip(states).filter(|(_, state)| *state != Progress::Done).map(|(node, _)| node).collect();
+            if missing.is_empty() {
+                return Ok(Outcome::unchanged(false));
+            }
+            bootstrap::ensure_token(engine, control_plane, scope).await?;
+            let joins = missing.iter().map(|node| async {
                 bootstrap::configure(engine, plan.spec, plan.facts, node, &control_plane.name, &scope.cancel).await?;
-                bootstrap::join(engine, control_plane, node, scope, STEP).await?;
-                Ok::<bool, Error>(true)
+                bootstrap::join(engine, node, scope, STEP).await?;
+                Ok::<(), Error>(())
             });
-            let joined = try_join_all(joins).await?.contains(&true);
-            Ok(if joined { Outcome::changed(true) } else { Outcome::unchanged(false) })
+            try_join_all(joins).await?;
+            Ok(Outcome::changed(true))
         })
         .await
 }

@@ -29,10 +29,10 @@ impl Kindmesh {
         let km = self.begin();
         let containers = km.engine.list_containers(&[format!("{}={fleet}", labels::FLEET)]).await?;
         let scope = km.fleet_scope();
-        let mut report = remove_containers(&km, &containers, &scope).await?;
-        let (removed, kept) = network::remove(km.engine.as_ref(), fleet).await?;
-        (report.networks, report.networks_kept) = (removed, kept);
-        Ok(report)
+        let containers = remove_containers(&km, &containers, &scope).await;
+        // What failed above keeps its network; everything else goes all the same.
+        let (networks, networks_kept) = network::remove(km.engine.as_ref(), fleet).await?;
+        Ok(DownReport { networks, networks_kept, ..containers? })
     }
 
     /// Removes every fleet that kindmesh made on this engine, and helper containers that a killed
@@ -52,10 +52,15 @@ impl Kindmesh {
         }
         fleets.sort();
         fleets.dedup();
+        let mut failures = Vec::new();
         for fleet in fleets {
-            total.absorb(km.down(&fleet.parse()?).await?);
+            match km.down(&fleet.parse()?).await {
+                Ok(report) => total.absorb(report),
+                Err(error) => failures.push(error.within(format_args!("fleet {fleet}"))),
+            }
         }
-        Ok(total)
+        let Some(first) = failures.pop() else { return Ok(total) };
+        Err(failures.into_iter().fold(first, |error, other| error.hint(format!("also failed: {}", other.one_line()))))
     }
 
     /// Removes one cluster by name, whoever made it: kindmesh, kind, or another tool that uses
@@ -84,6 +89,12 @@ async fn remove_containers(km: &Kindmesh, containers: &[ContainerInfo], scope: &
     let engine = km.engine.as_ref();
     scope
         .step("remove containers", DEADLINE, async {
+            // The entries first: once the containers are gone, nothing tells whose entries are left. A file
+            // that cannot be edited keeps no container alive.
+            let mut clusters: Vec<String> = containers.iter().filter_map(|one| one.labels.get(labels::CLUSTER).cloned()).collect();
+            clusters.sort();
+            clusters.dedup();
+            let entries = kubeconfig_entry::remove(km, &clusters).await;
             let results = join_all(containers.iter().map(|container| remove_one(engine, container))).await;
             let mut report = DownReport::default();
             let mut failures = Vec::new();
@@ -99,7 +110,10 @@ async fn remove_containers(km: &Kindmesh, containers: &[ContainerInfo], scope: &
             }
             report.clusters.sort();
             report.clusters.dedup();
-            report.kubeconfigs = kubeconfig_entry::remove(km, &report.clusters).await?;
+            match entries {
+                Ok(files) => report.kubeconfigs = files,
+                Err(error) => failures.push(error.one_line()),
+            }
             if failures.is_empty() {
                 return Ok(Outcome::changed(report));
             }

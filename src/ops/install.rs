@@ -80,6 +80,13 @@ pub(super) async fn addons(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &S
     Ok(outcome)
 }
 
+/// Takes a node out of the cluster's own list; one that is not there is no error.
+pub(super) async fn forget_node(server: &ApiServer, node: &str, deadline: Duration) -> Result<()> {
+    let deadline = Deadline::after(deadline);
+    wait::ready(server, deadline, &|_| ()).await.map_err(|error| failed("wait for the API server", error))?;
+    nodes::delete(server, node).await.map_err(|error| failed("remove a node that is to be replaced", error))
+}
+
 /// Waits until the API server calls itself ready.
 pub(super) async fn api_server_ready(server: &ApiServer, deadline: Duration, seen: Observer<'_>) -> Result<()> {
     wait::ready(server, Deadline::after(deadline), seen).await.map_err(|error| failed("wait for the API server", error))

@@ -95,7 +95,7 @@ async fn create(engine: &dyn Engine, fleet: &Fleet) -> Result<()> {
         if error.is_conflict() && error.message.contains("already exists") {
             return Ok(());
         }
-        if fleet.network.ipv4_subnet.is_none() && ipv6_unusable(&error.message) {
+        if fleet.network.ipv6_subnet.is_none() && ipv6_unusable(&error.message) {
             engine.create_network(&without_ipv6(spec)).await?;
             return Ok(());
         }

@@ -45,6 +45,7 @@ pub(super) async fn assign(
     let subnet = ipv4_subnet(network)?;
     let mut reserved = reserved_of(network);
     reserved.extend(pools_of_others(fleet, network, inventory));
+    reserved.extend(fixed_addresses(network, inventory));
     reserved.extend(foreign_pools(engine, network, inventory).await);
     reserved.extend(room_for_nodes(fleet, network, subnet, inventory, &reserved)?);
     let requests: Vec<PoolRequest> = fleet
@@ -81,6 +82,19 @@ fn pools_of_others(fleet: &Fleet, network: &NetworkInfo, inventory: &Inventory) 
         .filter(|(name, _)| fleet.clusters.iter().all(|cluster| cluster.name.as_str() != *name))
         .filter(|(_, nodes)| nodes.iter().any(|node| node.networks.contains_key(&network.name)))
         .filter_map(|(name, nodes)| nodes.iter().find_map(pool).map(|range| Reserved { range, owner: format!("pool of cluster {name}") }))
+        .collect()
+}
+
+/// Fixed addresses of nodes on the network; of a stopped node the engine knows none.
+fn fixed_addresses(network: &NetworkInfo, inventory: &Inventory) -> Vec<Reserved> {
+    inventory
+        .clusters()
+        .flat_map(|(_, nodes)| nodes)
+        .filter(|node| node.networks.contains_key(&network.name))
+        .filter_map(|node| {
+            let address = node.labels.get(crate::domain::labels::ADDRESS)?.parse().ok()?;
+            Some(Reserved { range: AddrRange { first: address, last: address }, owner: format!("node {}", node.name) })
+        })
         .collect()
 }
 

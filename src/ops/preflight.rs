@@ -141,7 +141,7 @@ async fn check_containers(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory) -
 /// Ports asked for by number that somebody listens on. Only an engine on this machine can be asked.
 fn check_ports(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory) -> Result<()> {
     if km.engine.remote_host().is_some() {
-        return Ok(());
+        return check_remote(km, fleet);
     }
     for cluster in fleet.clusters.iter().filter(|cluster| inventory.nodes(cluster.name.as_str()).is_empty()) {
         let Some(port) = cluster.api_server_port else { continue };
@@ -155,6 +155,23 @@ fn check_ports(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory) -> Result<()
         }
     }
     Ok(())
+}
+
+/// A port published on the loopback address of another machine cannot be reached from here.
+fn check_remote(km: &Kindmesh, fleet: &Fleet) -> Result<()> {
+    match fleet.clusters.iter().find(|cluster| cluster.api_server_address.is_loopback()) {
+        None => Ok(()),
+        Some(cluster) => Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "cluster {}: the engine at {} is on another machine, and the API server would listen on {} there",
+                cluster.name,
+                km.engine.endpoint(),
+                cluster.api_server_address
+            ),
+        )
+        .hint("set `apiServerAddress` to an address of the engine's machine, or to 0.0.0.0")),
+    }
 }
 
 /// The fleet's own network as it will be, for checking what fits before it exists.

@@ -233,8 +233,10 @@ pub fn plan_pools(
         .into_iter()
         .chain(reserved.iter().map(|range| Reserved { range: *range, owner: "reserved addresses".to_owned() }))
         .collect();
+    // One more than could ever fit is enough to be refused with the numbers.
+    let most = u32::try_from(cidr::size(subnet)).unwrap_or(u32::MAX) / MIN_POOL_SIZE + 1;
     let requests: Vec<PoolRequest> =
-        (1..=count).map(|index| PoolRequest { cluster: format!("cluster{index}"), size, existing: None }).collect();
+        (1..=count.min(most)).map(|index| PoolRequest { cluster: format!("cluster{index}"), size, existing: None }).collect();
     let pools = carve(subnet, &reserved, &requests)?
         .into_iter()
         .map(|pool| PlannedPool { cluster: pool.cluster, range: pool.range, size: pool.range.len() })
