@@ -1,6 +1,6 @@
 //! Node images for machines that can pull none: made of Debian packages and Go modules.
 //!
-//! [`build`] follows a recipe (`node-images/` of the source tree, which is built into the program).
+//! [`build()`] follows a recipe (`node-images/` of the source tree, which is built into the program).
 //! Every step's result is kept in a cache under a hash of its inputs; independent steps run side by
 //! side. The only programs it runs are a compiler and Debian's root builder.
 
