@@ -107,7 +107,7 @@ kubernetes_default() { recipe .kubernetes.default; }
 image_of() { recipe ".reference | sub(\"[{]kubernetes[}]\"; \"$1\")"; }
 has_image() { engine_get "$(engine_socket)" "/images/$1/json" >/dev/null; }
 # The folder of kube-apiserver, etcd and kubectl that came out of the image's build.
-binaries_of() { printf '%s\n' "$cache/node-image/bin/$1"; }
+binaries_of() { printf '%s\n' "$cache/node-image/bin/v${1#v}"; }
 
 # The binary, wherever cargo was told to put it.
 target_dir() { printf '%s\n' "${CARGO_TARGET_DIR:-$repo/target}"; }
