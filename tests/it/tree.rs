@@ -109,7 +109,7 @@ fn forbid(words: &[String], advice: &str) {
     }
 }
 
-/// Whether the word stands in the line with nothing of a name before it: `/a/work/` is no absolute path.
+/// Whether the word stands in the line with nothing of a name before it: in `/a/b/` the `/b/` is no absolute path.
 fn begins_a_word(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || "_-.}$".contains(c)))
 }
