@@ -51,10 +51,10 @@ wait_for() {
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# apt_install PACKAGE...: installs what is missing. The package lists are fetched only when the install fails
-# with those at hand.
-apt_install() {
-  local package missing=()
+# apt_install PACKAGE...: installs what is missing, and starts none of it as a service: where systemd runs, some
+# packages would, and Debian's way to keep them from it is the file below. In a subshell, so that its trap is its own.
+apt_install() (
+  local package missing=() policy=/usr/sbin/policy-rc.d
   for package in "$@"; do installed "$package" || missing+=("$package"); done
   [ ${#missing[@]} -gt 0 ] || return 0
   need_root "installing ${missing[*]}"
@@ -63,10 +63,16 @@ apt_install() {
   local install=(env DEBIAN_FRONTEND=noninteractive "${apt[@]}" install -y --no-install-recommends "${missing[@]}")
   local output=$cache/apt.log
   mkdir -p "$cache"
+  if [ ! -e "$policy" ]; then
+    # shellcheck disable=SC2064 # the name as it is now
+    trap "rm -f '$policy'" EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
   "${install[@]}" >"$output" 2>&1 </dev/null && return 0
   retry 3 "${apt[@]}" update >"$output" 2>&1 || { cat "$output" >&2; fail "cannot fetch the package lists" "check the apt sources"; }
   retry 2 "${install[@]}" >"$output" 2>&1 </dev/null || { cat "$output" >&2; fail "cannot install ${missing[*]}"; }
-}
+)
 
 # The mirror that apt itself is configured with: other suites are fetched from there too. apt knows it from the lists
 # it has downloaded.

@@ -88,8 +88,10 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// Lets a suspended container go on.
     async fn unpause_container(&self, id: &str) -> Result<()>;
 
-    /// A container's output so far, and when `follow` as it comes. Both streams, in order.
-    async fn container_logs(&self, id: &str, follow: bool) -> Result<ByteStream>;
+    /// A container's output, both streams in order: all that it ever said or, with `since` (seconds
+    /// since 1970, see [`ContainerInfo::started`]), what it said from then on. When `follow`, also what
+    /// comes, until the container ends.
+    async fn container_logs(&self, id: &str, follow: bool, since: Option<i64>) -> Result<ByteStream>;
 
     /// Runs a command in a container and waits for its end. When `cancel` fires, the command and
     /// all its children are killed in the container before this returns `Cancelled`.

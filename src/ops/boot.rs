@@ -52,8 +52,9 @@ pub(super) async fn ensure_started(engine: &dyn Engine, node: &ContainerInfo) ->
 pub(super) async fn wait_booted(engine: &dyn Engine, node: &ContainerInfo, deadline: Duration, cancel: &CancellationToken) -> Result<()> {
     let booted = async {
         // A command run in the node before systemd has moved processes out of the root cgroup would
-        // break the delegation of controllers on cgroup v2; so the console is read first.
-        let mut console = engine.container_logs(&node.name, true).await?;
+        // break the delegation of controllers on cgroup v2; so the console is read first, and only what
+        // this start of the node has said.
+        let mut console = engine.container_logs(&node.name, true, node.started).await?;
         let mut seen = Vec::new();
         loop {
             match console.next().await {
@@ -101,7 +102,7 @@ async fn ended(engine: &dyn Engine, node: &ContainerInfo, seen: &[u8]) -> Error 
 
 async fn console(engine: &dyn Engine, node: &ContainerInfo) -> String {
     let mut seen = Vec::new();
-    if let Ok(mut logs) = engine.container_logs(&node.name, false).await {
+    if let Ok(mut logs) = engine.container_logs(&node.name, false, node.started).await {
         while let Some(Ok(piece)) = logs.next().await {
             seen.extend_from_slice(&piece);
         }

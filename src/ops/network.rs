@@ -1,5 +1,7 @@
 //! The network under a fleet: made as kind makes it, or just as the fleet file says.
 
+use std::time::Duration;
+
 use crate::domain::fleet::{Fleet, NetworkSettings};
 use crate::domain::labels;
 use crate::domain::name::FleetName;
@@ -12,6 +14,10 @@ use super::error::{Error, ErrorKind, Result};
 
 /// kind gives up after this many subnets for one network name.
 const SUBNET_ATTEMPTS: u32 = 5;
+/// Many creators at once come to rest within a second; each of them looks this often.
+const SETTLE_ATTEMPTS: u32 = 10;
+/// Pause before another look, times the number of looks before: 4.5 s in all.
+const SETTLE_PAUSE: Duration = Duration::from_millis(100);
 /// The engine's default bridge; its MTU is copied, as kind does.
 const DEFAULT_BRIDGE: &str = "bridge";
 
@@ -42,19 +48,31 @@ pub(super) fn check(settings: &NetworkSettings, existing: &NetworkInfo) -> Resul
 /// Undo: [`remove`].
 pub(super) async fn ensure(engine: &dyn Engine, fleet: &Fleet) -> Result<Outcome<NetworkInfo>> {
     let name = &fleet.network.name;
-    if let Some(existing) = settle(engine, name).await? {
-        check(&fleet.network, &existing)?;
-        return Ok(Outcome::unchanged(existing));
-    }
-    create(engine, fleet).await?;
-    match settle(engine, name).await? {
-        Some(network) => {
-            check(&fleet.network, &network)?;
-            Ok(Outcome::changed(network))
+    let mut made = false;
+    for attempt in 0..SETTLE_ATTEMPTS {
+        if attempt > 0 {
+            tokio::time::sleep(SETTLE_PAUSE * attempt).await;
         }
-        None => Err(Error::new(ErrorKind::Engine, format!("network {name} was created and is gone again"))
-            .hint("another program removes networks on this engine; run the command again when it is done")),
+        if let Some(network) = settle(engine, name).await? {
+            check(&fleet.network, &network)?;
+            return Ok(Outcome { value: network, changed: made });
+        }
+        create(engine, fleet).await?;
+        made = true;
+        // Old engines list a network that they are about to refuse (its subnet overlaps) and take it
+        // back a moment later, so what stopped this creation may itself not stay: look again.
+        if let Some(network) = settle(engine, name).await? {
+            check(&fleet.network, &network)?;
+            return Ok(Outcome::changed(network));
+        }
     }
+    Err(Error::new(ErrorKind::Engine, format!("network {name} was created {SETTLE_ATTEMPTS} times and is gone again each time"))
+        .hint("another program removes networks on this engine; run the command again when it is done"))
+}
+
+/// Whether the network is no longer there: the fleet that made it may go down at any moment.
+pub(super) async fn gone(engine: &dyn Engine, network: &NetworkInfo) -> bool {
+    matches!(engine.inspect_network(&network.id).await, Err(error) if error.is_not_found())
 }
 
 /// Removes the networks this fleet created, unless something is still attached.

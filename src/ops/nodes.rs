@@ -17,6 +17,8 @@ use super::boot;
 use super::cluster::ClusterPlan;
 use super::context::{Kindmesh, Scope};
 use super::error::{Error, ErrorKind, Result};
+use super::inventory::Inventory;
+use super::pools;
 
 /// A port that was free can be taken by somebody else before the engine binds it; then another is
 /// tried, this often.
@@ -56,6 +58,9 @@ pub(super) async fn ensure_one(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &Nod
     for attempt in 1.. {
         let (container, created) = create(km, plan, node).await?;
         changed |= created;
+        if created {
+            still_reserved(km, plan, &container).await?;
+        }
         match boot::ensure_started(engine, &container).await {
             Ok(started) => {
                 changed |= started;
@@ -93,6 +98,18 @@ pub(super) async fn create(km: &Kindmesh, plan: &ClusterPlan<'_>, planned: &Node
     }
     let spec = describe(km, plan, planned)?;
     boot::ensure_created(engine, &planned.name, &spec).await
+}
+
+/// A node that is made anew (for another port, or after an interrupted bootstrap) was gone for a
+/// moment, and the pool with it, if it was the cluster's only node: another fleet may have it now.
+async fn still_reserved(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &ContainerInfo) -> Result<()> {
+    let engine = km.engine.as_ref();
+    if !pools::contested(node, &plan.network.name, &Inventory::read(engine).await?) {
+        return Ok(());
+    }
+    engine.remove_container(&node.id).await?;
+    Err(Error::new(ErrorKind::Conflict, format!("the pool {} of cluster {} was taken by another fleet", plan.pool, plan.spec.name))
+        .hint("run the command again: another pool is chosen"))
 }
 
 fn describe(km: &Kindmesh, plan: &ClusterPlan<'_>, planned: &NodePlan) -> Result<ContainerSpec> {

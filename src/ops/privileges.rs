@@ -1,6 +1,7 @@
 //! Which privileges node containers get: found out with helper containers before any node is made.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::container::{CgroupNamespace, ContainerSpec};
@@ -65,7 +66,7 @@ const CAPABILITIES: [&str; 41] = [
 /// Chooses the profile for every node of a fleet: the one its nodes have already, if that is what
 /// is wanted; else it is proved with a container that starts and ends at once. Says so when it is
 /// not the usual one.
-pub(super) async fn choose(engine: &dyn Engine, fleet: &Fleet, inventory: &Inventory, image: &str, scope: &Scope) -> Result<Profile> {
+pub(super) async fn choose(engine: &Arc<dyn Engine>, fleet: &Fleet, inventory: &Inventory, image: &str, scope: &Scope) -> Result<Profile> {
     let wanted = fleet.privileges;
     let known = inventory.of_fleet(&fleet.name).flat_map(|(_, nodes)| nodes).find_map(|node| {
         let profile = Profile::from_label(node.labels.get(labels::PRIVILEGES)?)?;
@@ -105,7 +106,7 @@ pub(super) async fn choose(engine: &dyn Engine, fleet: &Fleet, inventory: &Inven
 
 /// Finds the reduced profile this engine accepts. Old engines must be told what the host lacks,
 /// newer ones refuse to be told and cut the set themselves.
-async fn reduced(engine: &dyn Engine, image: &str) -> Result<Profile> {
+async fn reduced(engine: &Arc<dyn Engine>, image: &str) -> Result<Profile> {
     let plain = Profile::Reduced { cap_drop: Vec::new() };
     let first = match try_profile(engine, image, &plain).await {
         Ok(()) => return Ok(plain),
@@ -124,13 +125,13 @@ async fn reduced(engine: &dyn Engine, image: &str) -> Result<Profile> {
 }
 
 /// Capabilities that the engine's host does not have, read from its first process.
-async fn missing_capabilities(engine: &dyn Engine, image: &str) -> Result<Vec<String>> {
+async fn missing_capabilities(engine: &Arc<dyn Engine>, image: &str) -> Result<Vec<String>> {
     let spec = ContainerSpec {
         pid_mode: Some("host".to_owned()),
         entrypoint: Some(vec!["/bin/cat".to_owned(), "/proc/1/status".to_owned()]),
         ..helper(image)
     };
-    let output = run(engine, &spec).await?;
+    let output = run(engine, spec).await?;
     let mask = output
         .lines()
         .find_map(|line| line.strip_prefix("CapBnd:"))
@@ -143,31 +144,39 @@ fn lacking(mask: u64) -> Vec<String> {
     CAPABILITIES.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) == 0).map(|(_, name)| (*name).to_owned()).collect()
 }
 
-async fn try_profile(engine: &dyn Engine, image: &str, profile: &Profile) -> Result<(), EngineError> {
+async fn try_profile(engine: &Arc<dyn Engine>, image: &str, profile: &Profile) -> Result<(), EngineError> {
     let mut spec = ContainerSpec { entrypoint: Some(vec!["/bin/true".to_owned()]), ..helper(image) };
     profile.grant(&mut spec);
-    run(engine, &spec).await.map(drop)
+    run(engine, spec).await.map(drop)
 }
 
 /// Creates, starts and removes a helper container; returns what it printed.
-async fn run(engine: &dyn Engine, spec: &ContainerSpec) -> Result<String, EngineError> {
-    // Without a name the engine picks one: two runs at once do not meet.
-    let id = engine.create_container("", spec).await?;
-    let result = async {
-        engine.start_container(&id).await?;
-        engine.wait_container(&id).await?;
-        collect_logs(engine, &id).await
-    }
-    .await;
-    let removed = engine.remove_container(&id).await;
-    let output = result?;
-    removed?;
-    Ok(output)
+///
+/// A task of its own: a caller that gives up (deadline, Ctrl-C) must not leave the container behind,
+/// and what runs in it ends by itself at once.
+async fn run(engine: &Arc<dyn Engine>, spec: ContainerSpec) -> Result<String, EngineError> {
+    let engine = engine.clone();
+    let image = spec.image.clone();
+    let work = tokio::spawn(async move {
+        // Without a name the engine picks one: two runs at once do not meet.
+        let id = engine.create_container("", &spec).await?;
+        let result = async {
+            engine.start_container(&id).await?;
+            engine.wait_container(&id).await?;
+            collect_logs(engine.as_ref(), &id).await
+        }
+        .await;
+        let removed = engine.remove_container(&id).await;
+        let output = result?;
+        removed?;
+        Ok(output)
+    });
+    work.await.unwrap_or_else(|error| Err(EngineError::new("run helper of", image, EngineErrorKind::Cancelled, error.to_string())))
 }
 
 async fn collect_logs(engine: &dyn Engine, id: &str) -> Result<String, EngineError> {
     use futures_util::TryStreamExt as _;
-    let mut logs = engine.container_logs(id, false).await?;
+    let mut logs = engine.container_logs(id, false, None).await?;
     let mut text = Vec::new();
     while let Some(piece) = logs.try_next().await? {
         text.extend_from_slice(&piece);

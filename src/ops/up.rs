@@ -14,6 +14,7 @@ use crate::domain::net::addresses::node_addresses;
 use crate::domain::net::pool::reserved_of;
 use crate::domain::net::range::AddrRange;
 use crate::domain::node::Profile;
+use crate::engine::{ContainerState, Engine};
 
 use super::cluster::{self, ClusterPlan};
 use super::context::{Kindmesh, Outcome, Scope};
@@ -29,6 +30,8 @@ const RESERVE_DEADLINE: Duration = Duration::from_secs(120);
 /// Each try lets at least one fleet win its pools.
 const RESERVE_TRIES: u32 = 8;
 const NETWORK_DEADLINE: Duration = Duration::from_secs(60);
+/// Each time another fleet must have gone down in the same moment.
+const NETWORK_TRIES: u32 = 4;
 
 /// What all clusters of a fleet have in common, decided before the first container is made.
 struct Ground<'a> {
@@ -70,19 +73,23 @@ impl Kindmesh {
             }
         }
         let any_image = images.values().next().map(|image| image.reference.clone()).unwrap_or_default();
-        let profile = privileges::choose(engine, fleet, &inventory, &any_image, &scope).await?;
-        let (network, network_made) = scope
-            .step("ensure network", NETWORK_DEADLINE, async {
-                let outcome = network::ensure(engine, fleet).await?;
-                let changed = outcome.changed;
-                Ok(Outcome { value: (outcome.value, changed), changed })
-            })
-            .await?;
-        // The engine may just have chosen the subnet.
-        preflight::check_subnets(fleet, &network)?;
-        let ground = Ground { fleet, facts, images, profile, network };
-        let (pools, addresses) = reserve(&km, &ground, &scope).await?;
-        let clusters = build(&km, &ground, &pools, &addresses).await?;
+        let profile = privileges::choose(&km.engine, fleet, &inventory, &any_image, &scope).await?;
+        let mut ground = Ground { fleet, facts, images, profile, network: NetworkInfo::default() };
+        let mut tries = 0;
+        let (network_made, clusters) = loop {
+            tries += 1;
+            let network_made;
+            (ground.network, network_made) = make_network(engine, fleet, &scope).await?;
+            match build(&km, &ground, &scope).await {
+                Ok(clusters) => break (network_made, clusters),
+                // Another fleet made the network and went down before a node of this one held it.
+                Err(_) if tries < NETWORK_TRIES && network::gone(engine, &ground.network).await => {
+                    scope.warn("ensure network", format!("network {} was removed by another fleet; making it again", ground.network.name));
+                    give_up_unstarted(engine, fleet).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        };
 
         Ok(UpReport {
             fleet: fleet.name.to_string(),
@@ -93,6 +100,30 @@ impl Kindmesh {
             took: km.elapsed(),
         })
     }
+}
+
+async fn make_network(engine: &dyn Engine, fleet: &Fleet, scope: &Scope) -> Result<(NetworkInfo, bool)> {
+    let made = scope
+        .step("ensure network", NETWORK_DEADLINE, async {
+            let outcome = network::ensure(engine, fleet).await?;
+            let changed = outcome.changed;
+            Ok(Outcome { value: (outcome.value, changed), changed })
+        })
+        .await?;
+    // The engine may just have chosen the subnet.
+    preflight::check_subnets(fleet, &made.0)?;
+    Ok(made)
+}
+
+/// Removes the fleet's containers that never ran: they belong to a network that is gone.
+async fn give_up_unstarted(engine: &dyn Engine, fleet: &Fleet) -> Result<()> {
+    let inventory = Inventory::read(engine).await?;
+    for (_, nodes) in inventory.of_fleet(&fleet.name) {
+        for node in nodes.iter().filter(|node| node.state == ContainerState::Created) {
+            engine.remove_container(&node.id).await?;
+        }
+    }
+    Ok(())
 }
 
 impl Kindmesh {
@@ -168,13 +199,9 @@ async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Re
 }
 
 /// Builds all clusters at once. One that fails does not stop the others.
-async fn build(
-    km: &Kindmesh,
-    ground: &Ground<'_>,
-    pools: &BTreeMap<String, AddrRange>,
-    addresses: &BTreeMap<String, Ipv4Addr>,
-) -> Result<Vec<ClusterReport>> {
-    let plans = ground.fleet.clusters.iter().map(|spec| ground.plan(spec.name.as_str(), pools, addresses)).collect::<Result<Vec<_>>>()?;
+async fn build(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Vec<ClusterReport>> {
+    let (pools, addresses) = reserve(km, ground, scope).await?;
+    let plans = ground.fleet.clusters.iter().map(|spec| ground.plan(spec.name.as_str(), &pools, &addresses)).collect::<Result<Vec<_>>>()?;
     let results = join_all(plans.iter().map(|plan| async move {
         cluster::ensure(km, plan).await.map_err(|error| error.within(format_args!("cluster {}", plan.spec.name)))
     }))

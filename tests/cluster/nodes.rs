@@ -74,16 +74,6 @@ spec:
 ";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_reduced_profile_boots_a_cluster() {
-    let bench = Bench::new("lean").await;
-    bench.fleet_file("clusterPrefix: lean\nclusters: 1\nprivileges: reduced\n");
-    let up = bench.kindmesh(["up", "-f", "kindmesh.yaml", "-o", "json"]).json();
-    assert_eq!(up["privileges"], "reduced");
-    let nodes = bench.kubectl("lean1", "get nodes --no-headers").await;
-    assert!(nodes.contains(" Ready "), "{nodes}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_privileged_profile_boots_a_cluster_or_is_refused_before_anything_is_made() {
     let bench = Bench::new("full").await;
     bench.fleet_file("clusterPrefix: full\nclusters: 1\nprivileges: privileged\n");
@@ -100,7 +90,7 @@ async fn the_privileged_profile_boots_a_cluster_or_is_refused_before_anything_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restarted_node_repairs_itself() {
+async fn a_restarted_node_repairs_itself_and_a_stopped_one_comes_back_with_up() {
     let bench = Bench::new("back").await;
     bench.fleet_file("clusterPrefix: back\nclusters: 1\n");
     bench.kindmesh(["up", "-f", "kindmesh.yaml"]).ok();
@@ -113,4 +103,10 @@ async fn a_restarted_node_repairs_itself() {
         }
     })
     .await;
+
+    bench.engine.stop_container("back1-control-plane", 10).await.expect("stop the node");
+    let up = bench.kindmesh(["up", "-f", "kindmesh.yaml", "-o", "json"]).json();
+    assert_eq!(up["changed"], true);
+    let pods = bench.kubectl("back1", "get pods -A --no-headers").await;
+    assert!(pods.lines().all(|line| line.split_whitespace().nth(3) == Some("Running")), "{pods}");
 }

@@ -9,24 +9,27 @@ use kindmesh::domain::labels;
 use kindmesh::engine::connect::{ConnectOptions, connect};
 use kindmesh::engine::{Engine, ExecRequest};
 use serde_json::Value;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// One test at a time: two clusters are all a small machine carries, and figures stay comparable.
-static TURN: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
+/// Fleets at once. Much of a fleet's start is waiting, so several take little longer than one; more
+/// than these starve each other on a machine with two processors.
+const AT_ONCE: usize = 3;
+
+static TURN: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(AT_ONCE)));
 
 /// A test's own fleet, kubeconfig and folder. Dropping it removes whatever is left of the fleet.
 pub struct Bench {
     pub engine: Arc<dyn Engine>,
     pub dir: tempfile::TempDir,
     pub fleet: String,
-    _turn: MutexGuard<'static, ()>,
+    _turn: OwnedSemaphorePermit,
 }
 
 impl Bench {
     /// Waits for its turn and removes what an earlier, killed run of the same test left.
     pub async fn new(fleet: &str) -> Self {
-        let turn = TURN.lock().await;
+        let turn = TURN.clone().acquire_owned().await.expect("nobody closes it");
         let host = std::env::var("DOCKER_HOST").ok();
         let options = ConnectOptions { docker_host: host, ..ConnectOptions::default() };
         let engine = connect(&options).await.expect("a container engine; start one with `make engine`");

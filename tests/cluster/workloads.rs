@@ -34,10 +34,13 @@ spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080, protocol: TCP}
 ";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deployment_service_dns_volume_logs_and_exec() {
+async fn deployment_service_dns_volume_logs_and_exec_with_reduced_privileges() {
     let bench = Bench::new("work").await;
-    bench.fleet_file("clusterPrefix: work\nclusters: 1\n");
-    bench.kindmesh(["up", "-f", "kindmesh.yaml"]).ok();
+    bench.fleet_file("clusterPrefix: work\nclusters: 1\nprivileges: reduced\n");
+    let up = bench.kindmesh(["up", "-f", "kindmesh.yaml", "-o", "json"]).json();
+    assert_eq!(up["privileges"], "reduced");
+    let nodes = bench.kubectl("work1", "get nodes --no-headers").await;
+    assert!(nodes.contains(" Ready "), "{nodes}");
     bench.apply("work1", MANIFEST).await;
     bench.kubectl("work1", "wait --for=condition=Available deployment/web --timeout=90s").await;
     let bound = bench.kubectl("work1", "get pvc data -o jsonpath={.status.phase}").await;

@@ -171,16 +171,34 @@ async fn logs_come_whole_and_can_be_followed() {
         for tty in [false, true] {
             let spec = ContainerSpec { tty, ..scope.container(&["sh", "-c", "echo one; echo two >&2; sleep 1; echo three"]) };
             let name = scope.start(if tty { "tty" } else { "plain" }, &spec).await;
-            let followed = gather(scope.engine.container_logs(&name, true).await.unwrap()).await;
+            let followed = gather(scope.engine.container_logs(&name, true, None).await.unwrap()).await;
             scope.engine.wait_container(&name).await.unwrap();
-            let whole = gather(scope.engine.container_logs(&name, false).await.unwrap()).await;
+            let whole = gather(scope.engine.container_logs(&name, false, None).await.unwrap()).await;
             let mut lines: Vec<String> = String::from_utf8(whole).unwrap().lines().map(str::to_owned).collect();
             lines.sort();
             assert_eq!(lines, ["one", "three", "two"], "tty {tty}");
             assert_eq!(followed.len(), if tty { 17 } else { 14 }, "tty {tty}: {:?}", String::from_utf8_lossy(&followed));
         }
-        let error = scope.engine.container_logs("kmt-no-such-container", true).await.err().unwrap();
+        let error = scope.engine.container_logs("kmt-no-such-container", true, None).await.err().unwrap();
         assert!(error.is_not_found());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn logs_of_the_newest_start_alone() {
+    scoped("restart", async |scope| {
+        let say = ["sh", "-c", "if [ -e /again ]; then echo second; else touch /again; echo first; fi"];
+        let name = scope.start("c", &scope.container(&say)).await;
+        scope.engine.wait_container(&name).await.unwrap();
+        // The engine tells the moment of a start in seconds.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        scope.engine.start_container(&name).await.unwrap();
+        scope.engine.wait_container(&name).await.unwrap();
+        let started = scope.engine.inspect_container(&name).await.unwrap().started;
+        assert!(started.is_some());
+        assert_eq!(gather(scope.engine.container_logs(&name, false, None).await.unwrap()).await, b"first\nsecond\n");
+        assert_eq!(gather(scope.engine.container_logs(&name, false, started).await.unwrap()).await, b"second\n");
     })
     .await;
 }
@@ -189,7 +207,7 @@ async fn logs_come_whole_and_can_be_followed() {
 async fn following_a_silent_container_waits() {
     scoped("silent", async |scope| {
         let name = scope.start("c", &scope.sleeper()).await;
-        let mut logs = scope.engine.container_logs(&name, true).await.unwrap();
+        let mut logs = scope.engine.container_logs(&name, true, None).await.unwrap();
         assert!(tokio::time::timeout(Duration::from_secs(2), logs.next()).await.is_err(), "the stream ended");
     })
     .await;

@@ -98,8 +98,8 @@ impl Engine for DockerEngine {
         self.unpause_container(id).await
     }
 
-    async fn container_logs(&self, id: &str, follow: bool) -> Result<ByteStream> {
-        self.container_logs(id, follow).await
+    async fn container_logs(&self, id: &str, follow: bool, since: Option<i64>) -> Result<ByteStream> {
+        self.container_logs(id, follow, since).await
     }
 
     async fn exec(&self, container: &str, request: ExecRequest, cancel: &CancellationToken) -> Result<ExecOutput> {

@@ -125,11 +125,17 @@ impl DockerEngine {
     }
 
     /// A container's output.
-    pub(super) async fn container_logs(&self, id: &str, follow: bool) -> Result<ByteStream> {
+    pub(super) async fn container_logs(&self, id: &str, follow: bool, since: Option<i64>) -> Result<ByteStream> {
         const VERB: &str = "read logs of container";
         // A stream tells of a missing container only when it is first read; ask before.
         self.inspect_container(id).await?;
-        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).follow(follow).tail("all").build();
+        let options = LogsOptionsBuilder::default()
+            .stdout(true)
+            .stderr(true)
+            .follow(follow)
+            .since(since.and_then(|since| i32::try_from(since).ok()).unwrap_or(0))
+            .tail("all")
+            .build();
         let object = id.to_owned();
         Ok(self
             .docker

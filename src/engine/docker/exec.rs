@@ -27,6 +27,11 @@ const VERB: &str = "run";
 /// that is cut cleanly looks like the end of the output; a command that runs on tells the difference.
 const CODE_LIMIT: Duration = Duration::from_secs(10);
 
+/// runc joins a container's namespaces and cgroups process by process; while systemd moves its own
+/// about at boot, on a busy machine, that fails now and then. So many tries, with growing pauses.
+const ENTRIES: u32 = 5;
+const ENTRY_PAUSE: Duration = Duration::from_millis(200);
+
 type Output = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
 type Input = Pin<Box<dyn AsyncWrite + Send>>;
 
@@ -68,7 +73,24 @@ impl DockerEngine {
         self.run(container, &object, ExecRequest::new(cmd)).await
     }
 
+    /// Runs a command; again when the runtime could not enter the container, in which case nothing of
+    /// the command ran.
     async fn run(&self, container: &str, object: &str, request: ExecRequest) -> Result<ExecOutput> {
+        let mut entries = 1;
+        loop {
+            let result = self.run_once(container, object, &request).await;
+            // A stream of input is read once.
+            let again = entries < ENTRIES && !matches!(request.stdin, Some(Stdin::Stream(_))) && could_not_enter(&result);
+            if !again {
+                return result;
+            }
+            tracing::debug!(object, entries, "the runtime could not enter the container; trying again");
+            tokio::time::sleep(ENTRY_PAUSE * entries).await;
+            entries += 1;
+        }
+    }
+
+    async fn run_once(&self, container: &str, object: &str, request: &ExecRequest) -> Result<ExecOutput> {
         let config = ExecConfig {
             attach_stdin: Some(request.stdin.is_some()),
             attach_stdout: Some(true),
@@ -86,7 +108,7 @@ impl DockerEngine {
             }
             Err(error) => return never_started(error),
         };
-        let (mut done, fed) = drive(object, request.stdin.clone(), output, input, &request).await?;
+        let (mut done, fed) = drive(object, request.stdin.clone(), output, input, request).await?;
         done.exit_code = self.exit_code(&id, object).await?;
         match fed {
             // A command that took a part of its input for the whole would look like a success.
@@ -178,6 +200,16 @@ fn never_started(error: EngineError) -> Result<ExecOutput> {
     Err(error)
 }
 
+/// Whether the runtime failed before the command began. Engines report that in the output, with exit
+/// code 126, or as an error.
+fn could_not_enter(result: &Result<ExecOutput>) -> bool {
+    let entering = |words: &str| words.contains("OCI runtime exec failed") && words.contains("setns process");
+    match result {
+        Ok(done) => done.exit_code == 126 && [&done.stdout, &done.stderr].into_iter().any(|text| entering(&String::from_utf8_lossy(text))),
+        Err(error) => entering(&error.message),
+    }
+}
+
 /// `kubeadm in <container>`.
 fn object(container: &str, cmd: &[String]) -> String {
     format!("{} in {container}", cmd.first().map_or("nothing", String::as_str))
@@ -195,6 +227,16 @@ mod tests {
         assert!(missing.tail(1).contains("executable file not found"));
         assert_eq!(refused("OCI runtime exec failed: exec: \"/etc\": permission denied").unwrap().exit_code, 126);
         assert!(refused("container is paused").is_err());
+    }
+
+    #[test]
+    fn only_a_command_that_never_ran_is_run_again() {
+        let words = "OCI runtime exec failed: exec failed: unable to start container process: error executing setns process: exit status 1: unknown\r\n";
+        let ended = |exit_code, stdout: &str| Ok(ExecOutput { exit_code, stdout: stdout.as_bytes().to_vec(), stderr: Vec::new() });
+        assert!(could_not_enter(&ended(126, words)));
+        assert!(!could_not_enter(&ended(1, words)), "a command that prints the words has run");
+        assert!(!could_not_enter(&ended(126, "OCI runtime exec failed: exec: \"x\": permission denied")));
+        assert!(could_not_enter(&Err(EngineError::new(VERB, "x in c", Kind::Failed, words))));
     }
 
     #[test]

@@ -137,7 +137,7 @@ impl Engine for FakeEngine {
         self.call(verb, id, || Ok(()), |state| state.set_paused(id, false, verb)).await
     }
 
-    async fn container_logs(&self, id: &str, follow: bool) -> Result<ByteStream> {
+    async fn container_logs(&self, id: &str, follow: bool, _since: Option<i64>) -> Result<ByteStream> {
         let verb = Verb::ContainerLogs;
         let faults = self.enter(verb, id).await;
         let key =

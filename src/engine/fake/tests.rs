@@ -227,7 +227,7 @@ async fn logs_are_followed_to_the_end() {
     let engine = engine();
     started(&engine, "n", &node("")).await;
     engine.log("n", "one\n");
-    let logs = engine.container_logs("n", true).await.unwrap();
+    let logs = engine.container_logs("n", true, None).await.unwrap();
     engine.log("n", "two\n");
     engine.end_container("n", 0);
     assert_eq!(gather(logs).await.unwrap(), b"one\ntwo\n");

@@ -168,7 +168,7 @@ impl Filling<'_> {
             return Ok(error.message);
         }
         let reader = StreamReader::new(
-            self.engine.container_logs(id, false).await.map_err(BuildError::engine("read the build container's log"))?,
+            self.engine.container_logs(id, false, None).await.map_err(BuildError::engine("read the build container's log"))?,
             self.cancel.clone(),
         );
         let log = tokio::task::spawn_blocking(move || {

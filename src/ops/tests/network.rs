@@ -1,7 +1,7 @@
 use futures_util::future::join_all;
 
 use super::{container, engine, fleet, kindmesh};
-use crate::domain::fleet::Fleet;
+use crate::domain::fleet::{Fleet, Privileges};
 use crate::domain::fleet_builder::NetworkBuilder;
 use crate::domain::labels;
 use crate::domain::net::NetworkSpec;
@@ -33,6 +33,51 @@ async fn many_at_once_leave_one_even_where_names_are_not_unique() {
     assert_eq!(left.len(), 1);
     // Whoever lost a race found a network all the same; at the latest the next look shows the winner.
     assert!(made.iter().all(Result::is_ok), "{made:?}");
+}
+
+#[tokio::test]
+async fn a_network_that_goes_down_with_its_maker_is_made_again() {
+    let engine = engine();
+    let fleet = Fleet::builder("f").clusters(1).privileges(Privileges::Privileged).build().unwrap();
+    // The first node that starts finds its network gone, as the engine tells it.
+    let starts = std::sync::atomic::AtomicUsize::new(0);
+    let networks = engine.clone();
+    engine.on_start(move |_, spec| {
+        if spec.network == "none" {
+            return Ok(());
+        }
+        match starts.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0 => Err("network kind not found".to_owned()),
+            _ => Err("enough is seen".to_owned()),
+        }
+    });
+    engine.fault(When::Verb(Verb::StartContainer, 2), Fault::Delay(std::time::Duration::from_millis(50)));
+    let watcher = async {
+        loop {
+            for one in networks.containers() {
+                if one.labels.contains_key(labels::HELPER) {
+                    networks.end_container(&one.name, 0);
+                }
+            }
+            // While the node is being started, the other fleet's `down` does its work.
+            let starts = networks.calls().iter().filter(|call| call.verb == Verb::StartContainer).count();
+            if starts == 2
+                && let Some(network) = networks.networks_named("kind").await.unwrap().first()
+                && networks.calls().iter().filter(|call| call.verb == Verb::RemoveNetwork).count() == 0
+            {
+                networks.remove_network(&network.id).await.unwrap();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    let error = tokio::select! {
+        result = async { kindmesh(&engine).up(&fleet).await } => result.unwrap_err(),
+        () = watcher => unreachable!("the watcher goes on for ever"),
+    };
+    assert!(error.one_line().contains("enough is seen"), "{error}");
+    let made = engine.calls().iter().filter(|call| call.verb == Verb::CreateNetwork).count();
+    assert_eq!(made, 2, "made again");
+    assert_eq!(engine.networks_named("kind").await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use super::{IMAGE, engine, kindmesh};
 use crate::domain::fleet::{Fleet, Privileges};
 use crate::domain::labels;
 use crate::domain::node::Profile;
+use crate::engine::Engine;
 use crate::engine::fake::FakeEngine;
 use crate::ops::inventory::Inventory;
 use crate::ops::{ErrorKind, Result, privileges};
@@ -17,6 +18,7 @@ async fn choose(engine: &Arc<FakeEngine>, wanted: Privileges) -> Result<Profile>
     let fleet = Fleet::builder("f").privileges(wanted).build().unwrap();
     let scope = kindmesh(engine).fleet_scope();
     let inventory = Inventory::default();
+    let shared: Arc<dyn Engine> = engine.clone();
     let helpers = async {
         loop {
             for helper in engine.containers().iter().filter(|one| one.labels.contains_key(labels::HELPER) && one.exit_code.is_none()) {
@@ -27,7 +29,7 @@ async fn choose(engine: &Arc<FakeEngine>, wanted: Privileges) -> Result<Profile>
         }
     };
     tokio::select! {
-        profile = privileges::choose(engine.as_ref(), &fleet, &inventory, IMAGE, &scope) => {
+        profile = privileges::choose(&shared, &fleet, &inventory, IMAGE, &scope) => {
             assert!(engine.containers().is_empty(), "helpers are removed");
             profile
         }
