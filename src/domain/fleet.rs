@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnetwork::{Ipv4Network, Ipv6Network};
 use serde::Serialize;
 
+use super::mesh::MeshSpec;
 use super::name::{ClusterName, FleetName};
 use super::version::KubernetesVersion;
 
@@ -29,6 +30,8 @@ pub struct Fleet {
     pub clusters: Vec<ClusterSpec>,
     /// What is installed into every cluster.
     pub addons: Addons,
+    /// The mesh over all clusters; `None` makes none.
+    pub mesh: Option<MeshSpec>,
     /// How much a node container may do.
     pub privileges: Privileges,
     /// Deadlines.
@@ -128,6 +131,9 @@ pub struct Timeouts {
     pub cluster_ready: Duration,
     /// For each add-on, from apply to working.
     pub addon_ready: Duration,
+    /// For the mesh, from its first object to every gateway answering and every control plane seeing
+    /// the others.
+    pub mesh_ready: Duration,
 }
 
 // === impl NetworkSettings ===
@@ -144,7 +150,12 @@ impl Default for NetworkSettings {
 impl Default for Timeouts {
     fn default() -> Self {
         // Ten times what a small machine needs, so that only a stuck step runs into them.
-        Self { node_boot: Duration::from_secs(60), cluster_ready: Duration::from_secs(300), addon_ready: Duration::from_secs(180) }
+        Self {
+            node_boot: Duration::from_secs(60),
+            cluster_ready: Duration::from_secs(300),
+            addon_ready: Duration::from_secs(180),
+            mesh_ready: Duration::from_secs(300),
+        }
     }
 }
 
@@ -182,6 +193,7 @@ pub(crate) mod tests_support {
             network: NetworkSettings::default(),
             clusters: (1..=clusters).map(cluster).collect(),
             addons: Addons { metallb: Some(MetalLb::default()), sample: false },
+            mesh: None,
             privileges: Privileges::Auto,
             timeouts: Timeouts::default(),
         }

@@ -7,11 +7,13 @@ use super::fleet::{Fleet, MetalLb, Privileges, Timeouts};
 
 mod check;
 mod error;
+mod mesh;
 mod network;
 mod subnets;
 
 pub use check::overlap_with_network;
 pub use error::{FleetError, Place, Problem};
+pub use mesh::MeshBuilder;
 
 /// Clusters of a fleet for which no number is named.
 pub const DEFAULT_CLUSTERS: u32 = 2;
@@ -45,6 +47,7 @@ pub struct FleetBuilder {
     network: NetworkBuilder,
     metallb: Option<MetalLb>,
     sample: bool,
+    mesh: Option<MeshBuilder>,
     privileges: Privileges,
     timeouts: Timeouts,
 }
@@ -91,6 +94,7 @@ impl Fleet {
             network: NetworkBuilder::default(),
             metallb: Some(MetalLb::default()),
             sample: false,
+            mesh: None,
             privileges: Privileges::default(),
             timeouts: Timeouts::default(),
         }
@@ -157,6 +161,12 @@ impl FleetBuilder {
     /// How MetalLB is installed; `None` leaves it out.
     pub fn metallb(mut self, metallb: Option<MetalLb>) -> Self {
         self.metallb = metallb;
+        self
+    }
+
+    /// The mesh over all clusters; `None` makes none, which is the default.
+    pub fn mesh(mut self, mesh: impl Into<Option<MeshBuilder>>) -> Self {
+        self.mesh = mesh.into();
         self
     }
 
@@ -295,8 +305,13 @@ impl NetworkBuilder {
 }
 
 /// Deadlines by their names in a fleet file.
-fn deadlines(timeouts: &Timeouts) -> [(&'static str, Duration); 3] {
-    [("nodeBoot", timeouts.node_boot), ("clusterReady", timeouts.cluster_ready), ("addonReady", timeouts.addon_ready)]
+fn deadlines(timeouts: &Timeouts) -> [(&'static str, Duration); 4] {
+    [
+        ("nodeBoot", timeouts.node_boot),
+        ("clusterReady", timeouts.cluster_ready),
+        ("addonReady", timeouts.addon_ready),
+        ("meshReady", timeouts.mesh_ready),
+    ]
 }
 
 #[cfg(test)]

@@ -5,10 +5,21 @@ use super::fleet_builder::{DEFAULT_FLEET, FleetError, Place};
 use super::name::FleetName;
 use super::suggest::closest;
 
+/// Calls a builder's method when a field is there, and remembers where it is.
+macro_rules! set {
+    ($places:ident, $builder:ident, $method:ident, $place:expr, $field:expr) => {
+        if let Some(value) = $places.note($place, &$field) {
+            $builder = $builder.$method(value.clone());
+        }
+    };
+}
+
 mod at;
 mod convert;
 mod duration;
+mod mesh;
 mod shape;
+mod switch;
 
 use duration::DurationError;
 
@@ -94,7 +105,8 @@ pub enum Fault {
 /// Reads a fleet file's text; `file` is its name for messages.
 ///
 /// A manifest that the file names in place of the built-in one is not read here: its path or URL is
-/// in [`MetalLb::manifest_from`](super::fleet::MetalLb::manifest_from).
+/// in [`MetalLb::manifest_from`](super::fleet::MetalLb::manifest_from). Nor are the files of the mesh; see
+/// [`MeshSpec::resolve`](super::mesh::MeshSpec::resolve).
 ///
 /// # Errors
 /// [`FleetFileError`] for the first thing that is wrong, with its place.

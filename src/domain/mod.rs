@@ -10,6 +10,7 @@ pub mod kubeadm;
 pub mod kubeconfig;
 pub mod labels;
 pub mod manifest;
+pub mod mesh;
 pub mod name;
 pub mod net;
 pub mod node;

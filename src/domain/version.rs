@@ -1,4 +1,4 @@
-//! Versions of Kubernetes and of the engine's API: parse, compare, ask.
+//! Versions of Kubernetes, of Istio and of the engine's API: parse, compare, ask.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +14,11 @@ pub struct KubernetesVersion {
     patch: u32,
     suffix: String,
 }
+
+/// An Istio release, `1.31.1`; a pre-release suffix is kept for display and ignored in comparisons.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct IstioVersion(KubernetesVersion);
 
 /// Version of the engine's HTTP API, `1.41`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -55,15 +60,19 @@ impl KubernetesVersion {
 impl FromStr for KubernetesVersion {
     type Err = VersionError;
     fn from_str(text: &str) -> Result<Self, VersionError> {
-        let error = || VersionError { text: text.to_owned(), what: "Kubernetes", example: "v1.34.4" };
-        let bare = text.trim().trim_start_matches('v');
-        let split = bare.find(['-', '+']).unwrap_or(bare.len());
-        let (numbers, suffix) = bare.split_at(split);
-        let parts: Vec<u32> = numbers.split('.').map(|p| p.parse().map_err(|_| error())).collect::<Result<_, _>>()?;
-        match parts[..] {
-            [major, minor, patch] => Ok(Self { major, minor, patch, suffix: suffix.to_owned() }),
-            _ => Err(error()),
-        }
+        release(text).ok_or_else(|| VersionError { text: text.to_owned(), what: "Kubernetes", example: "v1.34.4" })
+    }
+}
+
+/// Three numbers and what follows them.
+fn release(text: &str) -> Option<KubernetesVersion> {
+    let bare = text.trim().trim_start_matches('v');
+    let split = bare.find(['-', '+']).unwrap_or(bare.len());
+    let (numbers, suffix) = bare.split_at(split);
+    let parts: Vec<u32> = numbers.split('.').map(|p| p.parse().ok()).collect::<Option<_>>()?;
+    match parts[..] {
+        [major, minor, patch] => Some(KubernetesVersion { major, minor, patch, suffix: suffix.to_owned() }),
+        _ => None,
     }
 }
 
@@ -83,6 +92,46 @@ impl From<KubernetesVersion> for String {
 impl fmt::Display for KubernetesVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "v{}", self.bare())
+    }
+}
+
+// === impl IstioVersion ===
+
+impl IstioVersion {
+    /// Minor number: 31 of `1.31.1`.
+    pub fn minor(&self) -> u32 {
+        self.0.minor
+    }
+
+    /// Whether it is `major.minor` or later.
+    pub fn at_least(&self, major: u32, minor: u32) -> bool {
+        self.0.at_least(major, minor)
+    }
+}
+
+impl FromStr for IstioVersion {
+    type Err = VersionError;
+    fn from_str(text: &str) -> Result<Self, VersionError> {
+        release(text).map(Self).ok_or_else(|| VersionError { text: text.to_owned(), what: "Istio", example: "1.31.1" })
+    }
+}
+
+impl TryFrom<String> for IstioVersion {
+    type Error = VersionError;
+    fn try_from(text: String) -> Result<Self, VersionError> {
+        text.parse()
+    }
+}
+
+impl From<IstioVersion> for String {
+    fn from(version: IstioVersion) -> String {
+        version.to_string()
+    }
+}
+
+impl fmt::Display for IstioVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.bare())
     }
 }
 
@@ -142,6 +191,14 @@ mod tests {
         assert!(!kubernetes("v1.35.9").at_least(1, 36));
         assert!(kubernetes("v2.0.0").at_least(1, 36));
         assert_eq!(kubernetes("v1.34.4").minor(), 34);
+    }
+
+    #[test]
+    fn istio_has_no_leading_v() {
+        let version: IstioVersion = "v1.31.1".parse().unwrap();
+        assert_eq!((version.to_string().as_str(), version.minor()), ("1.31.1", 31));
+        assert!(version.at_least(1, 30) && !version.at_least(1, 32));
+        assert_eq!("1.31".parse::<IstioVersion>().unwrap_err().to_string(), "'1.31' is no Istio version; expected something like 1.31.1");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ipnetwork::Ipv4Network;
 
-use super::{ClusterBuilder, DEFAULT_CLUSTERS, FleetBuilder, FleetError, Place, Problem, deadlines, network, subnets};
+use super::{ClusterBuilder, DEFAULT_CLUSTERS, FleetBuilder, FleetError, Place, Problem, deadlines, mesh, network, subnets};
 use crate::domain::fleet::{Addons, ClusterSpec, DEFAULT_POOL_SIZE, Fleet, MIN_POOL_SIZE};
 use crate::domain::image::ImageRef;
 use crate::domain::name::ClusterName;
@@ -46,6 +46,10 @@ pub(super) fn build(builder: FleetBuilder) -> Result<Fleet, FleetError> {
     if builder.sample && builder.metallb.is_none() {
         return Err(FleetError { place: Place::Fleet("addons"), problem: Problem::SampleWithoutMetalLb });
     }
+    if builder.mesh.is_some() && builder.metallb.is_none() {
+        return Err(FleetError { place: Place::Fleet("mesh"), problem: Problem::MeshWithoutMetalLb });
+    }
+    let mesh = builder.mesh.map(mesh::spec).transpose()?;
     if let Some(metallb) = &builder.metallb {
         for (field, image) in [("controllerImage", &metallb.controller_image), ("speakerImage", &metallb.speaker_image)] {
             parsed::<ImageRef>(Place::MetalLb(field), image.as_deref())?;
@@ -56,6 +60,7 @@ pub(super) fn build(builder: FleetBuilder) -> Result<Fleet, FleetError> {
         network,
         clusters,
         addons: Addons { metallb: builder.metallb, sample: builder.sample },
+        mesh,
         privileges: builder.privileges,
         timeouts: builder.timeouts,
     })

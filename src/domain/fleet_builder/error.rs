@@ -7,8 +7,9 @@ use ipnetwork::Ipv4Network;
 
 use crate::domain::fleet::MIN_POOL_SIZE;
 use crate::domain::image::ImageError;
+use crate::domain::mesh::spec::MAX_MESH_ID;
 use crate::domain::name::{ClusterName, NameError};
-use crate::domain::version::VersionError;
+use crate::domain::version::{IstioVersion, VersionError};
 
 /// A fleet that cannot be: where, and what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +33,8 @@ pub enum Place {
     Cluster(usize, &'static str),
     /// A field of the MetalLB add-on.
     MetalLb(&'static str),
+    /// A field of the mesh, with the parts it is in (`istio.version`).
+    Mesh(&'static str),
     /// A deadline.
     Timeouts(&'static str),
 }
@@ -192,6 +195,32 @@ pub enum Problem {
     /// A sample without what makes it reachable.
     #[error("the sample needs MetalLB")]
     SampleWithoutMetalLb,
+    /// A mesh without what gives its gateways addresses.
+    #[error("the mesh needs MetalLB: the other clusters find its gateways by their addresses")]
+    MeshWithoutMetalLb,
+    /// No mesh id.
+    #[error("'{id}' is no mesh id: 1 to {MAX_MESH_ID} letters, digits, '-', '_' and '.', a letter or a digit at both ends")]
+    MeshId {
+        /// The text.
+        id: String,
+    },
+    /// An Istio older than what can be installed.
+    #[error("Istio {version} is too old; 1.{minimum}.0 and later work")]
+    IstioTooOld {
+        /// The version.
+        version: IstioVersion,
+        /// Oldest minor.
+        minimum: u32,
+    },
+    /// A file that is of no use without another.
+    #[error("it needs {other} beside it")]
+    Alone {
+        /// The field of the other.
+        other: &'static str,
+    },
+    /// A path that names nothing.
+    #[error("the path is empty")]
+    EmptyPath,
     /// A deadline of nothing.
     #[error("a deadline is longer than nothing")]
     NoTime,
@@ -206,6 +235,7 @@ impl fmt::Display for Place {
             Place::Network(field) => write!(f, "network.{field}"),
             Place::Cluster(index, field) => write!(f, "clusters[{index}].{field}"),
             Place::MetalLb(field) => write!(f, "addons.metallb.{field}"),
+            Place::Mesh(field) => write!(f, "mesh.{field}"),
             Place::Timeouts(field) => write!(f, "timeouts.{field}"),
         }
     }

@@ -22,6 +22,7 @@ pub(super) struct At<T>(Spanned<T>);
 pub(super) struct Places {
     fields: BTreeMap<Place, Position>,
     network: Option<Position>,
+    mesh: Option<Position>,
     clusters: Option<Position>,
     each: Vec<Position>,
 }
@@ -83,6 +84,11 @@ impl Places {
         self.network = Some(position);
     }
 
+    /// Remembers where the mesh is.
+    pub(super) fn mesh_at(&mut self, position: Position) {
+        self.mesh = Some(position);
+    }
+
     /// Remembers where the clusters are.
     pub(super) fn clusters_at(&mut self, position: Position) {
         self.clusters = Some(position);
@@ -98,6 +104,7 @@ impl Places {
         let around = match place {
             Place::Network(_) => self.network,
             Place::Cluster(index, _) => self.each.get(index).copied().or(self.clusters),
+            Place::Mesh(_) => self.mesh,
             Place::Fleet(_) | Place::MetalLb(_) | Place::Timeouts(_) => None,
         };
         self.fields.get(&place).copied().or(around).unwrap_or((1, 1))

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::at::{At, Places, Position, position};
-use super::shape::{AddonsShape, ClusterShape, ClustersShape, FleetShape, MetalLbShape, NetworkShape, TimeoutsShape};
-use super::{API_VERSION, Fault, KIND, duration};
+use super::mesh::MeshShape;
+use super::shape::{AddonsShape, ClusterShape, ClustersShape, FleetShape, NetworkShape, TimeoutsShape};
+use super::switch::SwitchOr;
+use super::{API_VERSION, Fault, KIND, duration, mesh};
 use crate::domain::fleet::{Fleet, MetalLb, Timeouts};
-use crate::domain::fleet_builder::{ClusterBuilder, DEFAULT_FLEET, FleetBuilder, NetworkBuilder, Place};
+use crate::domain::fleet_builder::{ClusterBuilder, DEFAULT_FLEET, FleetBuilder, MeshBuilder, NetworkBuilder, Place};
 
 /// A fleet as a file describes it, not yet checked, and where everything stands.
 pub(super) struct Read {
@@ -15,15 +17,6 @@ pub(super) struct Read {
 }
 
 type Refused = (Position, Fault);
-
-/// Calls a builder's method when a field is there, and remembers where it is.
-macro_rules! set {
-    ($places:ident, $builder:ident, $method:ident, $place:expr, $field:expr) => {
-        if let Some(value) = $places.note($place, &$field) {
-            $builder = $builder.$method(value.clone());
-        }
-    };
-}
 
 pub(super) fn read(text: &str) -> Result<Read, Refused> {
     let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
@@ -64,6 +57,9 @@ pub(super) fn read(text: &str) -> Result<Read, Refused> {
     }
     if let Some(addons) = places.note(Place::Fleet("addons"), &shape.addons) {
         builder = addons_of(&mut places, addons, builder)?;
+    }
+    if let Some(mesh) = places.note(Place::Fleet("mesh"), &shape.mesh) {
+        builder = mesh_of(&mut places, mesh, builder)?;
     }
     if let Some(timeouts) = &shape.timeouts {
         builder = builder.timeouts(timeouts_of(&mut places, timeouts)?);
@@ -110,10 +106,10 @@ fn cluster_builder(places: &mut Places, index: usize, shape: &ClusterShape) -> C
 
 fn addons_of(places: &mut Places, shape: &AddonsShape, builder: FleetBuilder) -> Result<FleetBuilder, Refused> {
     let builder = match shape.metallb.as_ref().map(|metallb| (metallb.position(), metallb.value())) {
-        None | Some((_, MetalLbShape::Switch(true))) => builder,
-        Some((_, MetalLbShape::Switch(false))) => builder.metallb(None),
-        Some((position, MetalLbShape::Wrong(message))) => return Err((position, Fault::Value { message: message.clone() })),
-        Some((_, MetalLbShape::Settings(settings))) => builder.metallb(Some(MetalLb {
+        None | Some((_, SwitchOr::Switch(true))) => builder,
+        Some((_, SwitchOr::Switch(false))) => builder.metallb(None),
+        Some((position, SwitchOr::Wrong(message))) => return Err((position, Fault::Value { message: message.clone() })),
+        Some((_, SwitchOr::Settings(settings))) => builder.metallb(Some(MetalLb {
             manifest: None,
             manifest_from: places.note(Place::MetalLb("manifest"), &settings.manifest).cloned(),
             controller_image: places.note(Place::MetalLb("controllerImage"), &settings.controller_image).cloned(),
@@ -127,12 +123,26 @@ fn addons_of(places: &mut Places, shape: &AddonsShape, builder: FleetBuilder) ->
     })
 }
 
+fn mesh_of(places: &mut Places, shape: &SwitchOr<MeshShape>, builder: FleetBuilder) -> Result<FleetBuilder, Refused> {
+    let position = places.find(Place::Fleet("mesh"));
+    places.mesh_at(position);
+    match shape {
+        SwitchOr::Switch(on) => Ok(builder.mesh(on.then(MeshBuilder::new))),
+        SwitchOr::Wrong(message) => Err((position, Fault::Value { message: message.clone() })),
+        SwitchOr::Settings(settings) => {
+            let mesh = mesh::builder(places, settings);
+            Ok(builder.mesh(settings.enabled.unwrap_or(true).then_some(mesh)))
+        }
+    }
+}
+
 fn timeouts_of(places: &mut Places, shape: &TimeoutsShape) -> Result<Timeouts, Refused> {
     let mut timeouts = Timeouts::default();
-    let fields: [(&'static str, &Option<At<String>>, &mut Duration); 3] = [
+    let fields: [(&'static str, &Option<At<String>>, &mut Duration); 4] = [
         ("nodeBoot", &shape.node_boot, &mut timeouts.node_boot),
         ("clusterReady", &shape.cluster_ready, &mut timeouts.cluster_ready),
         ("addonReady", &shape.addon_ready, &mut timeouts.addon_ready),
+        ("meshReady", &shape.mesh_ready, &mut timeouts.mesh_ready),
     ];
     for (name, field, deadline) in fields {
         let place = Place::Timeouts(name);

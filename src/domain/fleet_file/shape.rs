@@ -3,11 +3,12 @@
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::at::At;
+use super::mesh::MeshShape;
+use super::switch::{SwitchOr, present};
 use crate::domain::fleet::Privileges;
 
 /// A fleet of Kubernetes clusters on one network, made and removed together by kindmesh.
@@ -43,6 +44,10 @@ pub(super) struct FleetShape {
     pub(super) privileges: Option<PrivilegesShape>,
     /// What is installed into every cluster.
     pub(super) addons: Option<At<AddonsShape>>,
+    /// An Istio mesh over all clusters: true or a mapping turns it on, false leaves it out. Default:
+    /// no mesh.
+    #[serde(default, deserialize_with = "present")]
+    pub(super) mesh: Option<At<SwitchOr<MeshShape>>>,
     /// Deadlines, such as 90s or 5m.
     pub(super) timeouts: Option<TimeoutsShape>,
 }
@@ -125,17 +130,9 @@ pub(super) enum PrivilegesShape {
 #[schemars(rename = "Addons")]
 pub(super) struct AddonsShape {
     /// MetalLB: false leaves it out, a mapping changes how it is installed. Default: true.
-    pub(super) metallb: Option<At<MetalLbShape>>,
+    pub(super) metallb: Option<At<SwitchOr<MetalLbSettings>>>,
     /// Whether the echo sample is installed. Default: false.
     pub(super) sample: Option<At<bool>>,
-}
-
-/// Whether MetalLB is installed, or how.
-pub(super) enum MetalLbShape {
-    Switch(bool),
-    Settings(Box<MetalLbSettings>),
-    /// Neither, in words: refused by who knows where it stands.
-    Wrong(String),
 }
 
 /// How MetalLB is installed.
@@ -162,10 +159,11 @@ pub(super) struct TimeoutsShape {
     pub(super) cluster_ready: Option<At<String>>,
     /// For each add-on, from apply to working. Default: 3m.
     pub(super) addon_ready: Option<At<String>>,
+    /// For the mesh, from its first object to every control plane seeing the others. Default: 5m.
+    pub(super) mesh_ready: Option<At<String>>,
 }
 
 struct ClustersVisitor;
-struct MetalLbVisitor;
 
 /// The schema of the whole file.
 pub(super) fn schema() -> serde_json::Value {
@@ -178,10 +176,6 @@ pub(super) fn schema() -> serde_json::Value {
 
 fn wrong_clusters(found: &dyn fmt::Debug) -> ClustersShape {
     ClustersShape::Wrong(format!("{found:?} is neither a number of clusters nor a list of clusters"))
-}
-
-fn wrong_metallb(found: &dyn fmt::Debug) -> MetalLbShape {
-    MetalLbShape::Wrong(format!("{found:?} is neither true nor false nor a mapping"))
 }
 
 // === impl PrivilegesShape ===
@@ -249,52 +243,5 @@ impl JsonSchema for ClustersShape {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let cluster = generator.subschema_for::<ClusterShape>();
         json_schema!({"oneOf": [{"type": "integer", "minimum": 1}, {"type": "array", "minItems": 1, "items": cluster}]})
-    }
-}
-
-// === impl MetalLbShape ===
-
-impl<'de> Deserialize<'de> for MetalLbShape {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(MetalLbVisitor)
-    }
-}
-
-impl<'de> Visitor<'de> for MetalLbVisitor {
-    type Value = MetalLbShape;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("true, false or a mapping")
-    }
-
-    fn visit_bool<E: de::Error>(self, on: bool) -> Result<MetalLbShape, E> {
-        Ok(MetalLbShape::Switch(on))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<MetalLbShape, E> {
-        Ok(wrong_metallb(&number))
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<MetalLbShape, E> {
-        Ok(wrong_metallb(&number))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<MetalLbShape, E> {
-        Ok(wrong_metallb(&text))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<MetalLbShape, A::Error> {
-        MetalLbSettings::deserialize(MapAccessDeserializer::new(map)).map(|settings| MetalLbShape::Settings(Box::new(settings)))
-    }
-}
-
-impl JsonSchema for MetalLbShape {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "MetalLBOrSwitch".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let settings = generator.subschema_for::<MetalLbSettings>();
-        json_schema!({"oneOf": [{"type": "boolean"}, settings]})
     }
 }

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::fleet::Privileges;
+use crate::domain::mesh::MeshSpec;
 
 const HEAD: &str = "apiVersion: kindmesh.dev/v1alpha1\nkind: Fleet\n";
 
@@ -49,7 +50,20 @@ addons:
     controllerImage: c:3
     speakerImage: s:4
   sample: true
-timeouts: {nodeBoot: 90s, clusterReady: 1h30m, addonReady: 500ms}
+mesh:
+  id: lab
+  istio:
+    version: 1.31.0
+    charts: ./charts
+    hub: registry.example:5000/istio
+    tag: 1.31.0-distroless
+    values: {pilot: {replicaCount: 2, env: {A: "1"}}, list: [1, 2.5, null, true]}
+    valuesFiles: [a.yaml, b.yaml]
+    operator: operator.yaml
+  ingressGateway: false
+  egressGateway: true
+  rootCA: {certificate: ca.pem, key: ca-key.pem}
+timeouts: {nodeBoot: 90s, clusterReady: 1h30m, addonReady: 500ms, meshReady: 10m}
 "#,
     );
     insta::assert_snapshot!(serde_json::to_string_pretty(&fleet).unwrap(), @r#"
@@ -98,6 +112,40 @@ timeouts: {nodeBoot: 90s, clusterReady: 1h30m, addonReady: 500ms}
         },
         "sample": true
       },
+      "mesh": {
+        "id": "lab",
+        "istio": {
+          "version": "1.31.0",
+          "charts": "./charts",
+          "hub": "registry.example:5000/istio",
+          "tag": "1.31.0-distroless",
+          "values": {
+            "list": [
+              1,
+              2.5,
+              null,
+              true
+            ],
+            "pilot": {
+              "env": {
+                "A": "1"
+              },
+              "replicaCount": 2
+            }
+          },
+          "valuesFiles": [
+            "a.yaml",
+            "b.yaml"
+          ],
+          "operator": "operator.yaml"
+        },
+        "ingressGateway": false,
+        "egressGateway": true,
+        "rootCA": {
+          "certificate": "ca.pem",
+          "key": "ca-key.pem"
+        }
+      },
       "privileges": "reduced",
       "timeouts": {
         "nodeBoot": {
@@ -111,6 +159,10 @@ timeouts: {nodeBoot: 90s, clusterReady: 1h30m, addonReady: 500ms}
         "addonReady": {
           "secs": 0,
           "nanos": 500000000
+        },
+        "meshReady": {
+          "secs": 600,
+          "nanos": 0
         }
       }
     }
@@ -146,7 +198,7 @@ fn keys_are_known_or_refused() {
         .join("\n"),
         @r#"
     f.yaml:3:1: unknown field "clutsers", did you mean "clusters"?
-    f.yaml:3:1: unknown field "colour"; here may stand apiVersion, kind, name, network, kubernetesVersion, image, nodes, clusters, clusterPrefix, poolSize, privileges, addons, timeouts
+    f.yaml:3:1: unknown field "colour"; here may stand apiVersion, kind, name, network, kubernetesVersion, image, nodes, clusters, clusterPrefix, poolSize, privileges, addons, mesh, timeouts
     f.yaml:4:3: unknown field "Subnet", did you mean "subnet"?
     f.yaml:5:3: unknown field "podsubnet", did you mean "podSubnet"?
     f.yaml:5:5: unknown field "image"; here may stand manifest, controllerImage, speakerImage
@@ -239,6 +291,70 @@ fn rules_are_told_where_they_are_broken() {
 }
 
 #[test]
+fn a_mesh_is_there_when_it_is_named() {
+    let mesh = |body: &str| fleet(body).mesh;
+    assert_eq!(mesh(""), None);
+    for on in ["mesh: {}\n", "mesh: true\n", "mesh:\n", "mesh: {enabled: true}\n", "mesh:\n  istio: {}\n"] {
+        assert_eq!(mesh(on), Some(MeshSpec::default()), "{on}");
+    }
+    for off in ["mesh: false\n", "mesh: {enabled: false, id: lab}\n"] {
+        assert_eq!(mesh(off), None, "{off}");
+    }
+    assert_eq!(mesh("mesh: {istio: {version: v1.30.2}}\n").unwrap().istio.version.unwrap().to_string(), "1.30.2");
+}
+
+#[test]
+fn what_is_wrong_with_a_mesh_is_told() {
+    insta::assert_snapshot!(
+        [
+            refusal("mehs: {}\n"),
+            refusal("mesh: 1\n"),
+            refusal("mesh: [a]\n"),
+            refusal("mesh:\n  istoi: {}\n"),
+            refusal("mesh:\n  istio:\n    verison: 1.31.1\n"),
+            refusal("mesh:\n  rootCa: {}\n"),
+            refusal("mesh: {enabled: yes}\n"),
+            refusal("mesh:\n  id: -a\n"),
+            refusal("mesh:\n  istio:\n    version: 1.31\n"),
+            refusal("mesh:\n  istio:\n    version: 1.29.9\n"),
+            refusal("mesh:\n  istio:\n    hub: docker.io/istio:1.31\n"),
+            refusal("mesh:\n  istio:\n    tag: a b\n"),
+            refusal("mesh:\n  istio:\n    values: [1]\n"),
+            refusal("mesh:\n  istio:\n    values:\n      a: 1\n      a: 2\n"),
+            refusal("mesh:\n  istio:\n    valuesFiles: a.yaml\n"),
+            refusal("mesh:\n  istio:\n    valuesFiles: [a.yaml, '']\n"),
+            refusal("mesh:\n  rootCA:\n    certificate: ca.pem\n"),
+            refusal("mesh:\n  rootCA: {key: key.pem}\n"),
+            refusal("addons: {metallb: false}\nmesh:\n  id: a\n"),
+            refusal("timeouts: {meshReady: 0s}\n"),
+        ]
+        .join("\n"),
+        @r#"
+    f.yaml:3:1: unknown field "mehs", did you mean "mesh"?
+    f.yaml:3:7: 1 is neither true nor false nor a mapping
+    f.yaml:3:1: here is sequence where true, false or a mapping is expected
+    f.yaml:4:3: unknown field "istoi", did you mean "istio"?
+    f.yaml:5:5: unknown field "verison", did you mean "version"?
+    f.yaml:4:3: unknown field "rootCa", did you mean "rootCA"?
+    f.yaml:3:17: true or false is expected here
+    f.yaml:4:7: mesh.id: '-a' is no mesh id: 1 to 63 letters, digits, '-', '_' and '.', a letter or a digit at both ends
+    f.yaml:5:14: mesh.istio.version: '1.31' is no Istio version; expected something like 1.31.1
+    f.yaml:5:14: mesh.istio.version: Istio 1.29.9 is too old; 1.30.0 and later work
+    f.yaml:5:10: mesh.istio.hub: 'docker.io/istio:1.31' is no place of images, such as docker.io/istio
+    f.yaml:5:10: mesh.istio.tag: 'a b' is no tag of an image, such as 1.31.1 or 1.31.1-distroless
+    f.yaml:5:13: a mapping is expected here
+    f.yaml:7:7: the field "a" is there twice
+    f.yaml:5:18: a list is expected here
+    f.yaml:5:27: mesh.istio.valuesFiles: the path is empty
+    f.yaml:5:18: mesh.rootCA.certificate: it needs rootCA.key beside it
+    f.yaml:4:17: mesh.rootCA.key: it needs rootCA.certificate beside it
+    f.yaml:5:3: mesh: the mesh needs MetalLB: the other clusters find its gateways by their addresses
+    f.yaml:3:23: timeouts.meshReady: a deadline is longer than nothing
+    "#
+    );
+}
+
+#[test]
 fn the_head_says_what_it_is() {
     let refusal = |text: &str| parse(text, "f.yaml").unwrap_err().to_string();
     insta::assert_snapshot!(
@@ -268,7 +384,7 @@ fn the_head_says_what_it_is() {
 fn the_schema_knows_every_key() {
     let schema = schema();
     let keys: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-    insta::assert_snapshot!(format!("{keys:?}"), @r#"["addons", "apiVersion", "clusterPrefix", "clusters", "image", "kind", "kubernetesVersion", "name", "network", "nodes", "poolSize", "privileges", "timeouts"]"#);
+    insta::assert_snapshot!(format!("{keys:?}"), @r#"["addons", "apiVersion", "clusterPrefix", "clusters", "image", "kind", "kubernetesVersion", "mesh", "name", "network", "nodes", "poolSize", "privileges", "timeouts"]"#);
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(schema["properties"]["apiVersion"]["const"], API_VERSION);
     assert_eq!(schema["required"], serde_json::json!(["apiVersion", "kind"]));
