@@ -4,5 +4,6 @@
 //! `gateway`; scripts/get-helm and scripts/get-charts print them.
 
 mod golden;
+mod install;
 mod support;
 mod values;

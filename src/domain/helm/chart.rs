@@ -74,7 +74,8 @@ impl Chart {
             text.ok_or_else(|| ChartError::File { file: CHART_FILE.to_owned(), message: message() })
         };
         let (name, version) = (field("name")?, field("version")?);
-        if metadata["dependencies"].as_array().is_some_and(|list| !list.is_empty()) || files.keys().any(|path| path.starts_with("charts/")) {
+        if metadata["dependencies"].as_array().is_some_and(|list| !list.is_empty()) || files.keys().any(|path| path.starts_with("charts/"))
+        {
             return Err(ChartError::Unsupported { what: format!("chart {name} depends on other charts") });
         }
         let values = match take_yaml(&mut files, VALUES_FILE)? {

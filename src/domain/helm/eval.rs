@@ -105,11 +105,8 @@ impl<'a> Engine<'a> {
             Node::With(branch) => {
                 let mark = scope.variables.len();
                 let value = self.pipe(&branch.pipe, dot, scope)?;
-                let flow = if value.truth() {
-                    self.list(&branch.body, &value, scope, out)
-                } else {
-                    self.otherwise(branch, dot, scope, out)
-                };
+                let flow =
+                    if value.truth() { self.list(&branch.body, &value, scope, out) } else { self.otherwise(branch, dot, scope, out) };
                 scope.variables.truncate(mark);
                 return flow;
             }

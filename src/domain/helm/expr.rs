@@ -85,7 +85,14 @@ impl Engine<'_> {
         funcs::call(self, name, &arguments)
     }
 
-    fn short_circuit(&mut self, stop_at: bool, rest: &[Expr], dot: &Value, scope: &mut Scope, piped: Option<Value>) -> Result<Value, Fault> {
+    fn short_circuit(
+        &mut self,
+        stop_at: bool,
+        rest: &[Expr],
+        dot: &Value,
+        scope: &mut Scope,
+        piped: Option<Value>,
+    ) -> Result<Value, Fault> {
         let mut last = None;
         for expr in rest {
             let value = self.expr(expr, dot, scope)?;

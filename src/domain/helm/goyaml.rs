@@ -113,8 +113,7 @@ fn natural(a: &str, b: &str) -> Ordering {
         (false, false) => {}
     }
     // A zero inside a number has weight only after another digit: `10` against `1x`.
-    let inside = (left == '0' || right == '0')
-        && a[..at].iter().rev().take_while(|c| c.is_ascii_digit()).any(|c| *c != '0');
+    let inside = (left == '0' || right == '0') && a[..at].iter().rev().take_while(|c| c.is_ascii_digit()).any(|c| *c != '0');
     let value = |text: &[char]| {
         let digits: Vec<u64> = text[at..].iter().map_while(|c| c.to_digit(10)).map(u64::from).collect();
         (digits.iter().fold(u64::from(inside), |value, digit| value.wrapping_mul(10).wrapping_add(*digit)), digits.len())

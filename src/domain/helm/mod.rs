@@ -24,7 +24,7 @@ mod yaml;
 pub use chart::{Chart, ChartError};
 pub use error::{RenderError, RenderProblem};
 pub use merge::overlay;
-pub use render::{Release, render};
+pub use render::{Release, RenderedFile, render, render_files};
 
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,15 @@ pub struct Release {
     pub namespace: String,
 }
 
+/// What one file of a chart rendered to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RenderedFile {
+    /// The file, by its path inside the chart.
+    pub path: String,
+    /// The objects, in the order in which they stand in it.
+    pub objects: Vec<Object>,
+}
+
 /// Renders a chart: its own values below `values`, every template run, what they yield read as objects.
 ///
 /// Objects come in the order of the files' names, those of one file as they stand in it; objects of
@@ -32,6 +41,14 @@ pub struct Release {
 /// [`RenderError`] when a template is wrong, calls a function that is not known here, refuses the
 /// values, or renders to something that is no object.
 pub fn render(chart: &Chart, release: &Release, values: &Json) -> Result<Vec<Object>, RenderError> {
+    Ok(render_files(chart, release, values)?.into_iter().flat_map(|file| file.objects).collect())
+}
+
+/// As [`render`], but with the files that the objects came from. Files without objects are left out.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_files(chart: &Chart, release: &Release, values: &Json) -> Result<Vec<RenderedFile>, RenderError> {
     let name = chart.full_name();
     let fault = |fault: Fault| fault.in_chart(&name);
     let order = in_order(chart.templates().keys());
@@ -56,14 +73,15 @@ pub fn render(chart: &Chart, release: &Release, values: &Json) -> Result<Vec<Obj
             texts.insert(file, if text.contains("<no value>") { text.replace("<no value>", "") } else { text });
         }
     }
-    let mut objects = Vec::new();
-    for (file, text) in chart.definitions() {
-        objects.extend(split::objects(&name, file, text)?);
+    let definitions = chart.definitions().iter().map(|(file, text)| (file.as_str(), text));
+    let mut files = Vec::new();
+    for (file, text) in definitions.chain(texts.iter().map(|(file, text)| (*file, text))) {
+        let objects = split::objects(&name, file, text)?;
+        if !objects.is_empty() {
+            files.push(RenderedFile { path: file.to_owned(), objects });
+        }
     }
-    for (file, text) in &texts {
-        objects.extend(split::objects(&name, file, text)?);
-    }
-    Ok(objects)
+    Ok(files)
 }
 
 /// What templates see as `.` and `$`: one map for all of a chart's templates, so that one can change it for the next.

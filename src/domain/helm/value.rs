@@ -74,7 +74,9 @@ impl Value {
             Json::Number(number) => Self::Float(number.as_f64().unwrap_or(f64::NAN)),
             Json::String(text) => Self::text(text.as_str()),
             Json::Array(items) => Self::list(items.iter().map(Self::from_json).collect()),
-            Json::Object(entries) => Self::map(entries.iter().map(|(key, value)| (Rc::from(key.as_str()), Self::from_json(value))).collect()),
+            Json::Object(entries) => {
+                Self::map(entries.iter().map(|(key, value)| (Rc::from(key.as_str()), Self::from_json(value))).collect())
+            }
         }
     }
 
@@ -119,7 +121,11 @@ impl Value {
         Ok(match self {
             Self::List(items) => Self::list(items.iter().map(|item| item.copy_at(depth + 1)).collect::<Result<_, _>>()?),
             Self::Map(entries) => {
-                let copy = entries.borrow().iter().map(|(key, value)| Ok((Rc::clone(key), value.copy_at(depth + 1)?))).collect::<Result<_, TooDeep>>()?;
+                let copy = entries
+                    .borrow()
+                    .iter()
+                    .map(|(key, value)| Ok((Rc::clone(key), value.copy_at(depth + 1)?)))
+                    .collect::<Result<_, TooDeep>>()?;
                 Self::map(copy)
             }
             other => other.clone(),

@@ -97,4 +97,3 @@ fn fold(args: Args<'_>, step: fn(i64, i64) -> Option<i64>) -> Result<Value, Faul
     let folded = args.values[1..].iter().map(as_int).try_fold(first, step);
     folded.map(Value::Int).ok_or_else(|| args.fault("the result is no number"))
 }
-

@@ -83,7 +83,10 @@ fn slice(_: &mut Engine<'_>, args: Args<'_>) -> Result<Value, Fault> {
     let items = args.list(0)?;
     let from = if args.values.len() > 1 { args.size(1)? } else { 0 };
     let to = if args.values.len() > 2 { args.size(2)? } else { items.len() };
-    items.get(from..to).map(|part| Value::list(part.to_vec())).ok_or_else(|| args.fault(format!("{from} to {to} is out of range of {} items", items.len())))
+    items
+        .get(from..to)
+        .map(|part| Value::list(part.to_vec()))
+        .ok_or_else(|| args.fault(format!("{from} to {to} is out of range of {} items", items.len())))
 }
 
 fn len(_: &mut Engine<'_>, args: Args<'_>) -> Result<Value, Fault> {

@@ -62,7 +62,13 @@ fn filter(args: Args<'_>, keep: bool) -> Result<Value, Fault> {
         named.push(args.text(at)?.as_ref());
     }
     let entries = args.map(0)?.borrow();
-    Ok(Value::map(entries.iter().filter(|(key, _)| named.contains(&key.as_ref()) == keep).map(|(key, value)| (Rc::clone(key), value.clone())).collect()))
+    Ok(Value::map(
+        entries
+            .iter()
+            .filter(|(key, _)| named.contains(&key.as_ref()) == keep)
+            .map(|(key, value)| (Rc::clone(key), value.clone()))
+            .collect(),
+    ))
 }
 
 /// `dig "a" "b" DEFAULT MAP`.

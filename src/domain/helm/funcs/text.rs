@@ -42,7 +42,8 @@ pub(super) const TABLE: Table = &[
     ("trunc", trunc),
     ("split", |_, args| {
         let parts = args.text(1)?.split(args.text(0)?.as_ref());
-        let entries: BTreeMap<Rc<str>, Value> = parts.enumerate().map(|(at, part)| (Rc::from(format!("_{at}")), Value::text(part))).collect();
+        let entries: BTreeMap<Rc<str>, Value> =
+            parts.enumerate().map(|(at, part)| (Rc::from(format!("_{at}")), Value::text(part))).collect();
         Ok(Value::map(entries))
     }),
     ("splitList", |_, args| Ok(Value::list(args.text(1)?.split(args.text(0)?.as_ref()).map(Value::text).collect()))),
