@@ -189,8 +189,20 @@ pub fn cases() -> Vec<Case> {
         case(
             "values taken out",
             json!({ "base": { "excludedCRDs": ["wasmplugins.extensions.istio.io"] }, "global": { "enableReaderRBAC": false } }),
-            json!({ "resources": null, "env": null, "affinity": null, "global": { "defaultResources": null, "imagePullSecrets": null }, "meshConfig": null, "configMap": false }),
-            json!({ "labels": null, "podAnnotations": null, "nodeSelector": null, "env": null }),
+            json!({ "resources": null, "affinity": null, "global": { "imagePullSecrets": null }, "meshConfig": null, "configMap": false }),
+            json!({ "replicaCount": null, "minReadySeconds": null, "securityContext": null, "readinessProbe": null, "resources": { "limits": null } }),
+        ),
+        case(
+            "refused: values that must be there",
+            json!({ "global": { "imagePullSecrets": 5 } }),
+            json!({ "env": null }),
+            json!({ "labels": null, "podAnnotations": null }),
+        ),
+        case(
+            "refused: what the schema does not know",
+            json!({ "profile": "none" }),
+            json!({ "revisionTags": 5 }),
+            json!({ "replicas": 3, "kind": "Pod", "service": { "ports": [{ "port": "80" }] } }),
         ),
         case(
             "refused: a profile nobody knows",

@@ -12,7 +12,7 @@ const CHART_FILE: &str = "Chart.yaml";
 /// The chart's own values.
 const VALUES_FILE: &str = "values.yaml";
 /// What values must look like, as JSON Schema.
-const SCHEMA_FILE: &str = "values.schema.json";
+pub(super) const SCHEMA_FILE: &str = "values.schema.json";
 
 /// A chart that has been read.
 #[derive(Clone)]

@@ -16,6 +16,7 @@ mod gojson;
 mod goyaml;
 mod merge;
 mod render;
+mod schema;
 mod split;
 mod template;
 mod value;

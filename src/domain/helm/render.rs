@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use serde_json::Value as Json;
 
-use super::chart::Chart;
-use super::error::{Fault, RenderError};
+use super::chart::{Chart, SCHEMA_FILE};
+use super::error::{Fault, RenderError, RenderProblem};
 use super::eval::Engine;
 use super::merge;
+use super::schema;
 use super::split;
 use super::template::{Templates, in_order};
 use super::value::{Record, Value};
@@ -58,6 +59,15 @@ pub fn render_files(chart: &Chart, release: &Release, values: &Json) -> Result<V
     }
     let mut merged = if values.is_null() { Json::Object(serde_json::Map::new()) } else { values.clone() };
     merge::coalesce(&mut merged, chart.values());
+    if let Some(rules) = chart.schema() {
+        let refused = |message| RenderError {
+            chart: name.clone(),
+            file: Some(SCHEMA_FILE.to_owned()),
+            line: 0,
+            problem: RenderProblem::Schema(message),
+        };
+        schema::check(rules, &merged).map_err(refused)?;
+    }
 
     let root = root(chart, release, &merged);
     let dot = Value::Map(Rc::clone(&root));

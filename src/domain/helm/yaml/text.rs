@@ -1,16 +1,20 @@
 //! A YAML text and a place in it.
 
+use std::cell::Cell;
+
 /// A text and how far it has been read.
 pub(super) struct Text<'t> {
     text: &'t str,
     at: usize,
+    /// Where the line ends that was looked at last: the same one is asked for again and again.
+    end: Cell<usize>,
 }
 
 // === impl Text ===
 
 impl<'t> Text<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, end: Cell::new(0) }
     }
 
     /// What has not been read.
@@ -20,8 +24,7 @@ impl<'t> Text<'t> {
 
     /// The rest of the line, without its end.
     pub(super) fn line(&self) -> &'t str {
-        let rest = self.rest();
-        let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
+        let line = &self.text[self.at..self.end()];
         line.strip_suffix('\r').unwrap_or(line)
     }
 
@@ -37,8 +40,14 @@ impl<'t> Text<'t> {
 
     /// Goes on behind the end of the line.
     pub(super) fn skip_line(&mut self) {
-        let rest = self.rest();
-        self.skip(rest.find('\n').map_or(rest.len(), |end| end + 1));
+        self.at = (self.end() + 1).min(self.text.len());
+    }
+
+    fn end(&self) -> usize {
+        if self.at > self.end.get() || self.end.get() == 0 {
+            self.end.set(self.text[self.at..].find('\n').map_or(self.text.len(), |end| self.at + end));
+        }
+        self.end.get()
     }
 
     /// Goes on over blanks; how many there were.
