@@ -7,6 +7,7 @@
 mod api_server;
 mod boot;
 mod bootstrap;
+pub mod charts;
 mod cluster;
 mod context;
 mod down;

@@ -1,0 +1,73 @@
+//! Downloaded charts, kept with their digests.
+
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::digest::Digest;
+use super::error::{LoadError, Result};
+
+/// The place of one version's charts.
+pub(super) struct Cache {
+    folder: PathBuf,
+}
+
+// === impl Cache ===
+
+impl Cache {
+    /// Below a folder; nothing is made before there is something to keep.
+    pub(super) fn new(folder: &Path, version: &str) -> Self {
+        Self { folder: folder.join("istio-charts").join(version) }
+    }
+
+    /// Where a chart's digest is noted.
+    pub(super) fn note(&self, chart: &str) -> PathBuf {
+        self.folder.join(format!("{chart}.sha256"))
+    }
+
+    /// Digest of what came the first time; kept even when the archive is gone.
+    pub(super) fn noted(&self, chart: &str) -> Result<Option<Digest>> {
+        let path = self.note(chart);
+        match read(&path)? {
+            None => Ok(None),
+            Some(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                text.parse()
+                    .map(Some)
+                    .map_err(|error: super::DigestError| LoadError::refused(path.display().to_string(), error.to_string()))
+            }
+        }
+    }
+
+    /// The archive of a chart, if it is there and has this digest.
+    pub(super) fn archive(&self, chart: &str, digest: &Digest) -> Result<Option<Vec<u8>>> {
+        Ok(read(&self.path(chart))?.filter(|bytes| Digest::of(bytes) == *digest))
+    }
+
+    /// Keeps an archive and notes its digest.
+    pub(super) fn keep(&self, chart: &str, bytes: &[u8]) -> Result<()> {
+        fs::create_dir_all(&self.folder).map_err(LoadError::file("make", &self.folder))?;
+        self.write(&self.path(chart), bytes)?;
+        self.write(&self.note(chart), format!("{}\n", Digest::of(bytes).hex()).as_bytes())
+    }
+
+    fn path(&self, chart: &str) -> PathBuf {
+        self.folder.join(format!("{chart}.tgz"))
+    }
+
+    /// Writes a file so that nobody ever sees half of it.
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(LoadError::file("write into", &self.folder))?;
+        file.write_all(bytes).map_err(LoadError::file("write", path))?;
+        file.persist(path).map_err(|error| LoadError::File { verb: "write", path: path.to_path_buf(), source: error.error })?;
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LoadError::file("read", path)(error)),
+    }
+}

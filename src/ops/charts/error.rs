@@ -1,0 +1,128 @@
+//! Why charts could not be had.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::digest::Digest;
+use crate::domain::helm::ChartError;
+use crate::domain::istio::ChartsError;
+use crate::k8s::fetch::FetchError;
+
+/// Result of looking for charts.
+pub type Result<T, E = LoadError> = std::result::Result<T, E>;
+
+/// Why charts could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// A file or folder could not be read or written.
+    #[error("{verb} {path}")]
+    File {
+        /// What was tried (`read`).
+        verb: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// A folder without one of the charts.
+    #[error("no chart '{chart}' in {folder}: there is neither a folder {chart}/ nor an archive {chart}.tgz or {chart}-<version>.tgz")]
+    NotThere {
+        /// The chart.
+        chart: &'static str,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Several archives of a chart, of which none is the one.
+    #[error("several archives of chart '{chart}' in {folder}: {}; leave one there, or name the archives one by one", found.join(", "))]
+    Ambiguous {
+        /// The chart.
+        chart: &'static str,
+        /// The folder.
+        folder: PathBuf,
+        /// Their names.
+        found: Vec<String>,
+    },
+    /// An archive or folder that is not taken.
+    #[error("{what}: {message}")]
+    Refused {
+        /// The archive or folder.
+        what: String,
+        /// Why.
+        message: String,
+    },
+    /// Files that are no chart.
+    #[error("{what} is no chart that can be used")]
+    Chart {
+        /// The archive or folder.
+        what: String,
+        /// Why.
+        #[source]
+        source: ChartError,
+    },
+    /// Charts that are not Istio's, or do not belong together.
+    #[error(transparent)]
+    Charts(#[from] ChartsError),
+    /// A version other than the one asked for.
+    #[error("{what} is version {found} of the chart, not {expected}")]
+    Version {
+        /// The archive.
+        what: String,
+        /// What was asked for.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A download failed.
+    #[error("download chart '{chart}' {version}: {message}; give the charts' folder instead when there is no way to the web")]
+    Download {
+        /// The chart.
+        chart: &'static str,
+        /// Its version.
+        version: String,
+        /// What every repository said.
+        message: String,
+    },
+    /// A download is not what it has to be. Nothing of it was kept.
+    #[error("chart '{chart}' {version} from {from} has the digest {found}, but {expected} {whence}; nothing of it is used: {advice}")]
+    Digest {
+        /// The chart.
+        chart: &'static str,
+        /// Its version.
+        version: String,
+        /// Where it came from.
+        from: String,
+        /// What it should have.
+        expected: Digest,
+        /// Who says so.
+        whence: &'static str,
+        /// What it has.
+        found: Digest,
+        /// What to do.
+        advice: String,
+    },
+}
+
+/// Why one repository could not help.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    /// It does not answer, or not with what was asked for.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// Its answer makes no sense, or it does not have the chart.
+    #[error("{0}")]
+    Answer(String),
+}
+
+// === impl LoadError ===
+
+impl LoadError {
+    pub(super) fn file(verb: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::File { verb, path: path.into(), source }
+    }
+
+    pub(super) fn refused(what: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Refused { what: what.into(), message: message.into() }
+    }
+}
