@@ -217,6 +217,37 @@ impl Object {
         &self.value
     }
 
+    /// Gives it another name.
+    pub fn set_name(&mut self, name: &str) {
+        self.id.name = name.to_owned();
+        self.set(&["metadata", "name"], Value::from(name));
+    }
+
+    /// Sets a field, named by the keys on the way to it; objects that are missing on the way are made.
+    /// False when something else than an object is in the way.
+    ///
+    /// The fields that name the object are not set so: see [`Object::set_name`].
+    pub fn set(&mut self, path: &[&str], value: Value) -> bool {
+        let Some((last, way)) = path.split_last() else { return false };
+        let mut here = &mut self.value;
+        for key in way {
+            let Some(fields) = here.as_object_mut() else { return false };
+            here = fields.entry(*key).or_insert_with(|| Value::Object(serde_json::Map::new()));
+        }
+        let Some(fields) = here.as_object_mut() else { return false };
+        fields.insert((*last).to_owned(), value);
+        true
+    }
+
+    /// Removes a field from every entry of a list of objects, such as the webhooks of a configuration.
+    pub fn remove_from_each(&mut self, list: &str, field: &str) {
+        for entry in self.value.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(fields) = entry.as_object_mut() {
+                fields.remove(field);
+            }
+        }
+    }
+
     /// Whether it is a custom resource definition.
     pub fn is_definition(&self) -> bool {
         self.id.kind == "CustomResourceDefinition" && self.id.group() == "apiextensions.k8s.io"

@@ -5,6 +5,7 @@ pub mod client;
 pub mod deadline;
 pub mod error;
 pub mod fetch;
+pub mod istio;
 pub mod metallb;
 pub mod nodes;
 pub mod probe;
