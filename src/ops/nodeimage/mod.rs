@@ -7,6 +7,7 @@
 mod archive;
 mod build;
 mod cache;
+mod check;
 mod debian;
 mod digest;
 mod error;
@@ -22,6 +23,7 @@ mod plan;
 mod progress;
 mod recipe;
 mod schedule;
+mod steps;
 mod store;
 mod stream;
 mod tarball;

@@ -180,6 +180,7 @@ impl Workshop {
                 env: defaults.env.iter().chain(&image.env).cloned().collect(),
                 entrypoint: image.entrypoint.clone(),
                 user: image.user.clone(),
+                stop_signal: image.stop_signal.clone(),
                 working_dir: defaults.working_dir.clone(),
                 ..ImageConfig::default()
             };
