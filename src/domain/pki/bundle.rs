@@ -116,6 +116,14 @@ impl CaBundle {
         Ok(ChainSummary { certificates: all.iter().map(|named| CertificateSummary::of(named.der, &named.x509)).collect() })
     }
 
+    /// The DER form of every root.
+    ///
+    /// # Errors
+    /// When there is none, or they cannot be read.
+    pub fn root_ders(&self) -> Result<Vec<Vec<u8>>, PkiError> {
+        pem::certificates(ROOT_CERT, &self.root_cert)
+    }
+
     /// The DER form of the signing certificate, as istiod serves it behind its own.
     ///
     /// # Errors
