@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 /// One object of a manifest: an `apiVersion`, a `kind`, a `metadata.name` and whatever else.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Object {
     value: Value,
     id: ObjectId,
@@ -317,6 +317,13 @@ impl TryFrom<Value> for Object {
             None => Self::new(value, 1),
             Some(found) => Err(ManifestError::NotAnObject { document: 1, found }),
         }
+    }
+}
+
+impl fmt::Debug for Object {
+    /// Without its content: an object may be a Secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Object").field(&self.id).finish()
     }
 }
 

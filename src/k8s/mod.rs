@@ -1,6 +1,7 @@
 //! API servers: apply, wait, install. The only place that names the Kubernetes client.
 
 pub mod apply;
+pub mod cacerts;
 pub mod client;
 pub mod deadline;
 pub mod error;
@@ -19,7 +20,7 @@ mod state;
 mod watch;
 
 #[cfg(test)]
-mod mock;
+pub(crate) mod mock;
 
 pub use apply::{Applied, ApplyOptions, Change, apply};
 pub use client::ApiServer;

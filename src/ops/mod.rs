@@ -16,6 +16,7 @@ mod install;
 mod inventory;
 mod kubeconfig_entry;
 mod kubeconfig_file;
+pub mod mesh;
 mod network;
 pub mod nodeimage;
 mod nodes;
