@@ -3,10 +3,15 @@
 pub mod apply;
 pub mod client;
 pub mod deadline;
+pub mod envoy;
 pub mod error;
 pub mod fetch;
+pub mod istiod;
+pub mod mesh_objects;
 pub mod metallb;
 pub mod nodes;
+pub mod pod_exec;
+pub mod portforward;
 pub mod probe;
 pub mod sample;
 pub mod services;
