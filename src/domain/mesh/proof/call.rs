@@ -75,7 +75,7 @@ impl Call {
     pub fn command(count: usize) -> Vec<String> {
         let url = format!("http://{}.{}:{}{}", names::SERVICE, names::SAMPLE_NAMESPACE, names::SERVICE_PORT, names::SERVICE_PATH);
         let tell = format!("\\n{CALL_MARK}%{{exitcode}} %{{http_code}} %{{time_total}} %{{errormsg}}\\n");
-        let words = ["curl", "-sS", "--max-time", CALL_LIMIT, "-H", "Connection: close", "-w", &tell, &format!("{url}#[1-{count}]")];
+        let words = ["curl", "-sSN", "--max-time", CALL_LIMIT, "-H", "Connection: close", "-w", &tell, &format!("{url}#[1-{count}]")];
         words.map(str::to_owned).into()
     }
 

@@ -1,0 +1,8 @@
+//! The mesh over a fleet: proven, drawn.
+
+mod graph;
+mod observe;
+mod traffic;
+mod verify;
+
+pub use verify::{VerifiedCluster, VerifyOptions, VerifyReport};
