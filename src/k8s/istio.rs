@@ -1,6 +1,5 @@
 //! Istio in one cluster: when its parts are ready for the next step, and what is there.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
@@ -17,7 +16,7 @@ use super::error::{K8sError, RequestErrorKind, Result};
 use super::watch::{Verdict, until, until_one};
 use super::{state, wait};
 use crate::domain::manifest::Object;
-use crate::domain::mesh::objects::{CA_SECRET, READER_TOKEN};
+use crate::domain::mesh::objects::READER_TOKEN;
 use crate::domain::mesh::remote_secret;
 use crate::domain::mesh::spec::SYSTEM_NAMESPACE;
 
@@ -153,27 +152,6 @@ pub async fn leave_to_istiod(server: &ApiServer, objects: &mut [Object]) -> Resu
         }
     }
     Ok(())
-}
-
-/// Files of the control plane's certificate authority, by name; `None` when there are none.
-///
-/// # Errors
-/// The request's.
-pub async fn read_ca(server: &ApiServer) -> Result<Option<BTreeMap<String, String>>> {
-    let api: Api<Secret> = Api::namespaced(server.client(), SYSTEM_NAMESPACE);
-    Ok(get(server, &api, "secret", CA_SECRET).await?.map(|secret| {
-        let data = secret.data.unwrap_or_default();
-        data.into_iter().map(|(name, bytes)| (name, String::from_utf8_lossy(&bytes.0).into_owned())).collect()
-    }))
-}
-
-/// The mesh's root certificate as istiod gives it to a namespace; `None` when it has not.
-///
-/// # Errors
-/// The request's.
-pub async fn read_root(server: &ApiServer, namespace: &str) -> Result<Option<String>> {
-    let api: Api<ConfigMap> = Api::namespaced(server.client(), namespace);
-    Ok(get(server, &api, "configmap", ROOT_CONFIG_MAP).await?.and_then(|map| map.data?.remove(ROOT_KEY)))
 }
 
 /// Token and certificate authority of the account with which other clusters read this one, once the

@@ -30,6 +30,7 @@ mod up;
 pub use crate::domain::proxy::ProxySettings;
 pub use context::{Kindmesh, KubeconfigTarget};
 pub use error::{Error, ErrorKind, Result};
+pub use mesh::{VerifiedCluster, VerifyOptions, VerifyReport};
 pub use report::{ClusterEntry, ClusterReport, ClusterStatus, DownReport, FleetStatus, NodeEntry, ServiceStatus, UpReport};
 
 #[cfg(test)]

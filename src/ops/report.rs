@@ -50,7 +50,8 @@ pub struct MeshMember {
     /// Name of its network in the mesh.
     pub network: String,
     /// Address through which the other clusters call.
-    pub east_west_gateway: IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub east_west_gateway: Option<IpAddr>,
     /// Address through which the outside calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ingress_gateway: Option<IpAddr>,

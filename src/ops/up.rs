@@ -67,7 +67,7 @@ impl Kindmesh {
 
         let inventory = Inventory::read(engine).await?;
         preflight::check(&km, fleet, &inventory).await?;
-        let mesh = mesh::Request::read(&km, fleet, &inventory).await?;
+        let mesh = mesh::Request::read(&km, fleet).await?;
         let facts = engine.facts().await?;
         preflight::check_host(fleet, &facts)?;
         let images = find_images(&km, fleet, &scope).await?;

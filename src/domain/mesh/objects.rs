@@ -1,12 +1,7 @@
 //! The objects a mesh needs beside Istio's own: built from our manifests, filled in per cluster.
 
-use std::collections::BTreeMap;
+use serde_json::Value;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
-
-use super::spec::SYSTEM_NAMESPACE;
 use crate::domain::manifest::{self, ManifestError, Object};
 
 /// Namespace of the sample.
@@ -17,17 +12,9 @@ pub const SAMPLE_SERVICE: &str = "helloworld";
 pub const SAMPLE_PORT: u16 = 5000;
 /// Name and `app` label of the client.
 pub const CLIENT: &str = "curl";
-/// Secret in which istiod looks for a certificate authority of one's own.
-pub const CA_SECRET: &str = "cacerts";
 /// Secret with the token of the account that other clusters' control planes use.
 pub const READER_TOKEN: &str = "istio-reader-service-account-istio-remote-secret-token";
-/// The account itself; the charts make it.
-pub const READER_ACCOUNT: &str = "istio-reader-service-account";
-/// Label of a namespace and of a gateway's service that names the network of a cluster.
-pub const NETWORK_LABEL: &str = "topology.istio.io/network";
 
-const NAMESPACE_MANIFEST: &str = include_str!("../../../manifests/mesh/namespace.yaml");
-const EXPOSED_MANIFEST: &str = include_str!("../../../manifests/mesh/exposed-services.yaml");
 const TOKEN_MANIFEST: &str = include_str!("../../../manifests/mesh/reader-token.yaml");
 const SAMPLE_MANIFEST: &str = include_str!("../../../manifests/mesh/sample.yaml");
 const HELLOWORLD_MANIFEST: &str = include_str!("../../../manifests/mesh/helloworld.yaml");
@@ -50,39 +37,6 @@ pub struct SampleImages {
     pub v2: String,
     /// The client: anything that has `curl`, `sh` and `sleep`.
     pub client: String,
-}
-
-/// The control plane's namespace, which says what network the cluster is.
-///
-/// # Errors
-/// None in practice; the built-in manifest is checked like any other.
-pub fn namespace(network: &str) -> Result<Vec<Object>, ManifestError> {
-    let mut objects = manifest::parse(NAMESPACE_MANIFEST)?;
-    for object in &mut objects {
-        object.set(&["metadata", "labels", NETWORK_LABEL], json!(network));
-    }
-    Ok(objects)
-}
-
-/// The secret with the cluster's certificate authority, from its files by name.
-///
-/// # Errors
-/// None in practice.
-pub fn ca_secret(files: &BTreeMap<String, String>) -> Result<Object, ManifestError> {
-    let files: BTreeMap<&String, String> = files.iter().map(|(name, text)| (name, STANDARD.encode(text))).collect();
-    Object::try_from(json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
-        "metadata": {"name": CA_SECRET, "namespace": SYSTEM_NAMESPACE, "labels": {"app.kubernetes.io/managed-by": "kindmesh"}},
-        "data": files,
-    }))
-}
-
-/// The gateway resource that exposes the mesh's services to other clusters.
-///
-/// # Errors
-/// None in practice.
-pub fn exposed_services() -> Result<Vec<Object>, ManifestError> {
-    manifest::parse(EXPOSED_MANIFEST)
 }
 
 /// The secret that the API server fills with a token of the reader's account.
@@ -167,16 +121,12 @@ impl SampleImages {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn find<'a>(objects: &'a [Object], kind: &str, name: &str) -> &'a Value {
         objects.iter().find(|object| object.id().kind == kind && object.id().name == name).expect("the object").value()
-    }
-
-    #[test]
-    fn the_network_is_on_the_namespace() {
-        let objects = namespace("network-east").unwrap();
-        assert_eq!(find(&objects, "Namespace", "istio-system")["metadata"]["labels"][NETWORK_LABEL], "network-east");
     }
 
     #[test]

@@ -6,12 +6,11 @@ use std::net::IpAddr;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
+use super::ca;
 use super::plan::MeshPlan;
-use crate::domain::istio::Gateway;
+use crate::domain::istio::GatewayKind;
 use crate::domain::manifest::Object;
 use crate::domain::mesh::objects::{self, CLIENT, SAMPLE_NAMESPACE, SAMPLE_SERVICE, SampleVersion};
-use crate::domain::mesh::spec::network_name;
-use crate::domain::pki::{CaBundle, Verdict};
 use crate::k8s::apply::{ApplyOptions, apply};
 use crate::k8s::{ApiServer, Deadline, Observer, istio, wait};
 use crate::ops::cluster::ClusterPlan;
@@ -25,24 +24,18 @@ pub(in crate::ops) struct Installed {
     /// Whether anything had to be done.
     pub(in crate::ops) changed: bool,
     /// Addresses of the gateways, by kind.
-    pub(in crate::ops) gateways: BTreeMap<Gateway, IpAddr>,
+    pub(in crate::ops) gateways: BTreeMap<GatewayKind, IpAddr>,
 }
 
 /// Objects are ours even where another hand changed them: what the fleet says, counts.
 const FORCE: ApplyOptions = ApplyOptions { force: true };
 
-/// Makes the cluster's own part of the mesh. `index` is the cluster's place in the fleet.
+/// Makes the cluster's own part of the mesh.
 ///
 /// Undo: none beside the cluster's own; the mesh goes with its clusters.
-pub(in crate::ops) async fn ensure(
-    plan: &ClusterPlan<'_>,
-    mesh: &MeshPlan,
-    index: usize,
-    server: &ApiServer,
-    scope: &Scope,
-) -> Result<Installed> {
+pub(in crate::ops) async fn ensure(plan: &ClusterPlan<'_>, mesh: &MeshPlan, server: &ApiServer, scope: &Scope) -> Result<Installed> {
     let mut changed = control_plane(plan, mesh, server, scope).await?;
-    let (gateways, sample) = tokio::try_join!(gateways(plan, mesh, server, scope), sample(plan, mesh, index, server, scope))?;
+    let (gateways, sample) = tokio::try_join!(gateways(plan, mesh, server, scope), sample(plan, mesh, server, scope))?;
     changed |= gateways.1 | sample;
     Ok(Installed { changed, gateways: gateways.0 })
 }
@@ -55,11 +48,12 @@ async fn control_plane(plan: &ClusterPlan<'_>, mesh: &MeshPlan, server: &ApiServ
         .step(STEP, deadline, async {
             let seen = |state: &str| scope.progress(STEP, state);
             let deadline = Deadline::after(deadline);
-            let manifests = mesh.manifests(plan.spec.name.as_str())?;
+            let install = mesh.install(plan.spec.name.as_str())?;
             // Both must be there before istiod starts: it reads them once.
-            let mut changed = put(server, namespace(plan)?, deadline, &seen).await?;
-            changed |= certificate_authority(plan, mesh, server, deadline, &seen).await?;
-            let mut objects: Vec<Object> = manifests.base.iter().chain(&manifests.istiod).cloned().collect();
+            let mut changed = put(server, vec![install.namespace.clone()], deadline, &seen).await?;
+            let cluster = (&plan.fleet.name, &plan.spec.name);
+            changed |= ca::ensure(server, &mesh.root, cluster, Timestamp::now(), deadline, &seen).await?.1;
+            let mut objects: Vec<Object> = install.base.iter().chain(&install.control_plane).cloned().collect();
             istio::leave_to_istiod(server, &mut objects).await.map_err(|error| failed(STEP, error))?;
             changed |= put(server, objects, deadline, &seen).await?;
             istio::control_plane_ready(server, deadline, &seen).await.map_err(|error| failed("wait for istiod", error))?;
@@ -68,83 +62,43 @@ async fn control_plane(plan: &ClusterPlan<'_>, mesh: &MeshPlan, server: &ApiServ
         .await
 }
 
-fn namespace(plan: &ClusterPlan<'_>) -> Result<Vec<Object>> {
-    objects::namespace(&network_name(&plan.spec.name)).map_err(built_in)
-}
-
-/// Gives the cluster an intermediate authority under the fleet's root, unless it has one that is good.
-async fn certificate_authority(
+async fn gateways(
     plan: &ClusterPlan<'_>,
     mesh: &MeshPlan,
     server: &ApiServer,
-    deadline: Deadline,
-    seen: Observer<'_>,
-) -> Result<bool> {
-    let cluster = &plan.spec.name;
-    let bad = |error: crate::domain::pki::PkiError| {
-        Error::new(ErrorKind::Cluster, format!("the certificate authority of cluster {cluster}")).because(error)
-    };
-    let now = Timestamp::now();
-    let found = istio::read_ca(server).await.map_err(|error| failed("read the certificate authority", error))?;
-    let found = found.map(|files| files.into_iter().map(|(name, text)| (name, text.into_bytes())).collect());
-    let bundle = match found {
-        Some(files) => CaBundle::from_files(&files).map_err(bad)?,
-        None => None,
-    };
-    if let Some(bundle) = bundle {
-        match mesh.root.judge(&bundle, now) {
-            Verdict::Keep => return Ok(false),
-            Verdict::Replace { reason } => seen(&format!("a new intermediate certificate: {reason}")),
-            Verdict::OtherRoot => {
-                return Err(Error::new(
-                    ErrorKind::Conflict,
-                    format!("cluster {cluster} trusts another root certificate than the fleet's: the mesh would fall apart"),
-                )
-                .hint(format!("make the cluster anew (`kindmesh down --cluster {cluster}`, then `kindmesh up`), or give its root with --root-ca")));
-            }
-        }
-    }
-    let bundle = mesh.root.issue(&plan.fleet.name, cluster, now).map_err(bad)?;
-    // What istiod would find at its start, found before it is there.
-    bundle.check(now).map_err(bad)?;
-    let files: BTreeMap<String, String> = bundle.files().into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
-    put(server, vec![objects::ca_secret(&files).map_err(built_in)?], deadline, seen).await
-}
-
-async fn gateways(plan: &ClusterPlan<'_>, mesh: &MeshPlan, server: &ApiServer, scope: &Scope) -> Result<(BTreeMap<Gateway, IpAddr>, bool)> {
+    scope: &Scope,
+) -> Result<(BTreeMap<GatewayKind, IpAddr>, bool)> {
     const STEP: &str = "start gateways";
     let deadline = plan.fleet.timeouts.mesh_ready;
     scope
         .step(STEP, deadline, async {
             let seen = |state: &str| scope.progress(STEP, state);
             let deadline = Deadline::after(deadline);
-            let manifests = mesh.manifests(plan.spec.name.as_str())?;
-            let mut objects: Vec<Object> = manifests.gateways.values().flatten().cloned().collect();
-            objects.extend(objects::exposed_services().map_err(built_in)?);
+            let install = mesh.install(plan.spec.name.as_str())?;
+            let mut objects: Vec<Object> = install.gateways.iter().flat_map(|gateway| &gateway.objects).cloned().collect();
+            objects.push(install.cross_network.clone());
             let changed = put(server, objects, deadline, &seen).await?;
-            let ready = manifests.gateways.keys().map(|gateway| async {
-                let name = gateway.name();
+            let ready = install.gateways.iter().map(|gateway| async {
+                let name = gateway.kind.name();
                 let address = istio::gateway_ready(server, name, deadline, &seen).await;
-                address.map(|address| (*gateway, address)).map_err(|error| failed(&format!("wait for gateway {name}"), error))
+                address.map(|address| (gateway.kind, address)).map_err(|error| failed(&format!("wait for gateway {name}"), error))
             });
-            let addresses: BTreeMap<Gateway, IpAddr> = try_join_all(ready).await?.into_iter().collect();
+            let addresses: BTreeMap<GatewayKind, IpAddr> = try_join_all(ready).await?.into_iter().collect();
             Ok(Outcome { value: (addresses, changed), changed })
         })
         .await
 }
 
 /// The sample: helloworld in the version of this cluster, a client, the way in from the host.
-async fn sample(plan: &ClusterPlan<'_>, mesh: &MeshPlan, index: usize, server: &ApiServer, scope: &Scope) -> Result<bool> {
+async fn sample(plan: &ClusterPlan<'_>, mesh: &MeshPlan, server: &ApiServer, scope: &Scope) -> Result<bool> {
     const STEP: &str = "install sample";
-    if !mesh.sample {
-        return Ok(false);
-    }
     let deadline = plan.fleet.timeouts.mesh_ready;
     scope
         .step(STEP, deadline, async {
             let seen = |state: &str| scope.progress(STEP, state);
             let deadline = Deadline::after(deadline);
-            let version = SampleVersion::of_cluster(index);
+            let index = plan.fleet.clusters.iter().position(|cluster| cluster.name == plan.spec.name);
+            let version = SampleVersion::of_cluster(index.unwrap_or_default());
             let objects = objects::sample(version, &mesh.images, mesh.ingress).map_err(built_in)?;
             let (namespace, rest): (Vec<_>, Vec<_>) = objects.into_iter().partition(|object| object.id().kind == "Namespace");
             let mut changed = put(server, namespace, deadline, &seen).await?;

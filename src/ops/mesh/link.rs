@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::install::{built_in, put};
 use crate::domain::fleet::Fleet;
-use crate::domain::istio::Gateway;
+use crate::domain::istio::GatewayKind;
 use crate::domain::kubeconfig::ClusterEntry;
 use crate::domain::mesh::objects;
 use crate::domain::mesh::remote_secret::{self, Access};
@@ -30,7 +30,7 @@ const KNOCK_PAUSE: Duration = Duration::from_millis(250);
 pub(in crate::ops) struct Member<'a> {
     pub(in crate::ops) name: &'a ClusterName,
     pub(in crate::ops) server: &'a ApiServer,
-    pub(in crate::ops) gateways: &'a std::collections::BTreeMap<Gateway, IpAddr>,
+    pub(in crate::ops) gateways: &'a std::collections::BTreeMap<GatewayKind, IpAddr>,
 }
 
 /// Joins the clusters. First the barrier: all east-west gateways answer. A control plane that knew of
@@ -52,9 +52,10 @@ async fn gateways_answer(km: &Kindmesh, fleet: &Fleet, members: &[Member<'_>], s
                 let from = members[(index + 1) % members.len()].name.node(Role::ControlPlane, 1);
                 let seen = &seen;
                 async move {
-                    let address = member.gateways.get(&Gateway::EastWest).ok_or_else(|| {
-                        Error::new(ErrorKind::Cluster, format!("cluster {} has no east-west gateway", member.name))
-                    })?;
+                    let address = member
+                        .gateways
+                        .get(&GatewayKind::EastWest)
+                        .ok_or_else(|| Error::new(ErrorKind::Cluster, format!("cluster {} has no east-west gateway", member.name)))?;
                     let address = SocketAddr::new(*address, CROSS_NETWORK_PORT);
                     knock(km.engine.as_ref(), &from, member.name, address, deadline, seen, &scope.cancel).await
                 }
@@ -82,7 +83,10 @@ async fn knock(
             return Ok(());
         }
         let said = output.tail(1);
-        let state = format!("the east-west gateway of {cluster} does not answer {node} at {address}: {}", if said.is_empty() { "no answer" } else { &said });
+        let state = format!(
+            "the east-west gateway of {cluster} does not answer {node} at {address}: {}",
+            if said.is_empty() { "no answer" } else { &said }
+        );
         seen(&state);
         if deadline.remaining().is_zero() {
             return Err(Error::new(ErrorKind::Timeout, state)
