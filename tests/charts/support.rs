@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kindmesh::domain::helm::{Chart, Release, render};
+use kindmesh::domain::manifest::Object;
 use serde_json::Value;
 
 /// A folder or program the tests cannot do without.
@@ -57,7 +58,11 @@ pub fn by_helm(folder: &Path, release: &Release, values: &Value) -> Result<BTree
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
     let text = String::from_utf8(output.stdout).unwrap();
-    Ok(kindmesh::domain::manifest::parse(&text).unwrap().iter().map(|object| (object.to_string(), object.value().clone())).collect())
+    // Some charts write a key twice; the last one counts for Helm as for the server.
+    let options = serde_saphyr::options! { legacy_octal_numbers: true, duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins };
+    let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(&text, options).unwrap();
+    let objects = documents.into_iter().filter(|document| !document.is_null()).map(|document| Object::try_from(document).unwrap());
+    Ok(objects.map(|object| (object.to_string(), object.value().clone())).collect())
 }
 
 /// What this program renders, or why it does not.

@@ -14,7 +14,7 @@ pub(super) const TABLE: Table = &[
     ("print", |_, args| Ok(Value::text(format::joined(args.values)))),
     ("println", |_, args| Ok(Value::text(args.values.iter().map(format::plain).collect::<Vec<_>>().join(" ") + "\n"))),
     ("printf", |_, args| format::formatted(args.text(0)?, &args.values[1..]).map(Value::text).map_err(|message| args.fault(message))),
-    ("quote", |_, args| Ok(Value::text(each(args, |text| format::quoted(text))))),
+    ("quote", |_, args| Ok(Value::text(each(args, format::quoted)))),
     ("squote", |_, args| Ok(Value::text(each(args, |text| format!("'{text}'"))))),
     ("cat", |_, args| Ok(Value::text(each(args, str::to_owned)))),
     ("indent", |_, args| Ok(Value::text(indented(args.size(0)?, args.text(1)?)))),
