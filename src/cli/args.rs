@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::commands::{build, completion, down, get, network, status, topics, up};
+use super::commands::{build, completion, down, get, graph, network, status, topics, up, verify};
 
 /// Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
 #[derive(Debug, Parser)]
@@ -69,6 +69,10 @@ pub enum Command {
     Down(down::DownArgs),
     /// Show fleets: clusters, nodes, pools, addresses
     Status(status::StatusArgs),
+    /// Prove a mesh by traffic
+    Verify(verify::VerifyArgs),
+    /// Draw a fleet as SVG or Mermaid
+    Graph(graph::GraphArgs),
     /// List clusters and nodes, print a kubeconfig
     Get(get::GetArgs),
     /// Work with networks
