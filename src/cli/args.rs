@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::commands::{build, completion, down, get, mesh, network, status, topics, up};
+use super::commands::{build, completion, down, get, graph, mesh, network, status, topics, up, verify};
 
 /// Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
 #[derive(Debug, Parser)]
@@ -74,6 +74,10 @@ pub enum Command {
     Down(down::DownArgs),
     /// Show fleets: clusters, nodes, pools, addresses
     Status(status::StatusArgs),
+    /// Prove a mesh by traffic
+    Verify(verify::VerifyArgs),
+    /// Draw a fleet as SVG or Mermaid
+    Graph(graph::GraphArgs),
     /// List clusters and nodes, print a kubeconfig
     Get(get::GetArgs),
     /// Work with the mesh of a fleet

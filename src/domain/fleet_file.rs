@@ -21,7 +21,7 @@ mod mesh;
 mod shape;
 mod switch;
 
-use duration::DurationError;
+pub use duration::{DurationError, parse as parse_duration};
 
 /// `apiVersion` of a fleet file.
 pub const API_VERSION: &str = "kindmesh.dev/v1alpha1";

@@ -17,6 +17,8 @@ fn help() {
       up          Create a fleet, or complete it
       down        Remove a fleet, with everything made for it
       status      Show fleets: clusters, nodes, pools, addresses
+      verify      Prove a mesh by traffic
+      graph       Draw a fleet as SVG or Mermaid
       get         List clusters and nodes, print a kubeconfig
       mesh        Work with the mesh of a fleet
       network     Work with networks
@@ -109,6 +111,8 @@ fn every_command_has_help() {
         "up",
         "down",
         "status",
+        "verify",
+        "graph",
         "get",
         "get clusters",
         "get nodes",
@@ -179,6 +183,7 @@ fn topics() {
     7     timeout     a deadline passed; the message has the last state seen
     8     cluster     a node or an API server failed
     9     notFound    what was asked for does not exist
+    10    unproven    a mesh could not be proven; every failure has a name and a next step
     130   cancelled   stopped by a signal
     141   brokenPipe  the reader of the output went away
     "#);
