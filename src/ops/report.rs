@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::mesh::VerifyReport;
 use crate::domain::net::range::AddrRange;
 
 /// What `up` made or found.
@@ -37,6 +38,11 @@ pub struct MeshReport {
     pub id: String,
     /// Its members, in the order of the fleet file.
     pub clusters: Vec<MeshMember>,
+    /// Whether the sample runs in every cluster; with an ingress gateway it answers there at `/hello`.
+    pub sample: bool,
+    /// What proved it; `None` when that was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<VerifyReport>,
     /// False when everything was there already.
     pub changed: bool,
 }

@@ -18,6 +18,9 @@ pub struct MeshFlags {
     /// Install an Istio mesh over all clusters
     #[arg(long)]
     mesh: bool,
+    /// Neither install the sample nor prove the mesh with it
+    #[arg(long)]
+    no_verify: bool,
     /// Version of Istio [default: that of the node image, else 1.31.1]
     #[arg(long, value_name = "VERSION")]
     istio_version: Option<IstioVersion>,
@@ -64,6 +67,7 @@ impl MeshFlags {
                     .hint("add --mesh, or `mesh: {}` to the fleet file")),
             };
         };
+        mesh.verify &= !self.no_verify;
         if let Some(version) = &self.istio_version {
             // By the rules of a fleet file.
             let checked = Fleet::builder("flags").mesh(MeshBuilder::new().istio_version(version.to_string())).build();

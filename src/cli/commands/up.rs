@@ -10,12 +10,13 @@ use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::table::Table;
 use super::mesh_flags::MeshFlags;
+use super::verify;
 use crate::domain::fleet::{ClusterSpec, Fleet, Privileges};
 use crate::domain::fleet_builder::Place;
 use crate::domain::fleet_file;
 use crate::domain::name::FleetName;
 use crate::domain::version::KubernetesVersion;
-use crate::ops::UpReport;
+use crate::ops::{ClusterReport, UpReport};
 
 const EXAMPLES: &str = "\
 Without a file the fleet has two clusters, cluster1 and cluster2, on the network that kind uses.
@@ -102,10 +103,23 @@ fn text(report: &UpReport) -> String {
             cluster.nodes.len().to_string(),
             cluster.api_server.clone(),
             cluster.pool.to_string(),
-            cluster.sample_address.map(|address| format!("http://{address}/")).unwrap_or_default(),
+            sample_page(report, cluster),
         ]);
     }
-    table.to_string()
+    match report.mesh.as_ref().and_then(|mesh| mesh.proof.as_ref()) {
+        Some(proof) => format!("{table}\n{}", verify::text(proof)),
+        None => table.to_string(),
+    }
+}
+
+/// Where the sample answers this machine: its own address or, in a mesh, through the ingress gateway.
+fn sample_page(report: &UpReport, cluster: &ClusterReport) -> String {
+    if let Some(address) = cluster.sample_address {
+        return format!("http://{address}/");
+    }
+    let members = report.mesh.iter().filter(|mesh| mesh.sample).flat_map(|mesh| &mesh.clusters);
+    let mut ingress = members.filter(|member| member.cluster == cluster.name).filter_map(|member| member.ingress_gateway);
+    ingress.next().map(|address| format!("http://{address}/hello")).unwrap_or_default()
 }
 
 // === impl UpArgs ===

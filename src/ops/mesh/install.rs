@@ -92,6 +92,9 @@ async fn gateways(
 /// The sample: helloworld in the version of this cluster, a client, the way in from the host.
 async fn sample(plan: &ClusterPlan<'_>, mesh: &MeshPlan, server: &ApiServer, scope: &Scope) -> Result<bool> {
     const STEP: &str = "install sample";
+    if !mesh.sample {
+        return Ok(false);
+    }
     let deadline = plan.fleet.timeouts.mesh_ready;
     scope
         .step(STEP, deadline, async {

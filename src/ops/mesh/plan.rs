@@ -38,6 +38,8 @@ pub(in crate::ops) struct MeshPlan {
     pub(super) root: Root,
     /// Images of the sample.
     pub(super) images: SampleImages,
+    /// Whether the sample is installed.
+    pub(super) sample: bool,
     /// Whether there are ingress gateways.
     pub(super) ingress: bool,
     /// Objects of every cluster, by its name.
@@ -115,7 +117,8 @@ impl MeshPlan {
                     installs.insert(cluster.name.to_string(), install);
                 }
                 let images = offline.map(|offline| offline.images).unwrap_or_else(SampleImages::official);
-                let plan = Self { root, images, ingress: request.spec.ingress_gateway, installs };
+                let sample = request.spec.verify || fleet.addons.sample;
+                let plan = Self { root, images, sample, ingress: request.spec.ingress_gateway, installs };
                 Ok(Outcome { value: plan, changed: new })
             })
             .await
