@@ -4,6 +4,8 @@ pub mod build;
 pub mod completion;
 pub mod down;
 pub mod get;
+pub mod mesh;
+pub mod mesh_flags;
 pub mod network;
 pub mod schema;
 pub mod status;
