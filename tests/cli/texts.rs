@@ -79,7 +79,6 @@ fn help_of_up() {
           --istio-operator <FILE>    File with an IstioOperator
           --root-ca <FILE>           Root certificate of one's own, PEM [default: one made for the fleet and kept]
           --root-key <FILE>          Private key of the root certificate, PEM
-          --kubeconfig <FILE>        Kubeconfig file that gets the entries [default: as kubectl]
 
     Global options:
       -H, --host <URL>          Address of the engine, unix://… or tcp://… [default: as the docker command]

@@ -19,7 +19,7 @@ pub(super) struct Named<'a> {
 pub(super) fn parse<'a>(what: &'a str, ders: &'a [Vec<u8>]) -> Result<Vec<Named<'a>>, PkiError> {
     ders.iter()
         .map(|der| match X509Certificate::from_der(der) {
-            Ok((rest, x509)) if rest.is_empty() => Ok(Named { what, der, x509 }),
+            Ok(([], x509)) => Ok(Named { what, der, x509 }),
             Ok(_) => Err(PkiError::Unreadable { what: what.to_owned(), reason: "something follows it".to_owned() }),
             Err(error) => Err(PkiError::Unreadable { what: what.to_owned(), reason: error.to_string() }),
         })

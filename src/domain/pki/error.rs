@@ -142,6 +142,14 @@ pub enum PkiError {
         /// Its issuer.
         issuer: String,
     },
+    /// A subject that certificates issued here could not repeat.
+    #[error("{what} has a subject that cannot be used here, '{subject}': each kind of name may stand in it once")]
+    Subject {
+        /// The certificate.
+        what: String,
+        /// Its subject.
+        subject: String,
+    },
     /// A certificate could not be made.
     #[error("cannot make {what}: {reason}")]
     Make {

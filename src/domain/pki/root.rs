@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroize as _;
 
 use super::bundle::{CaBundle, Verdict};
-use super::check::{self, authority, issued, valid};
+use super::check::{self, Named, authority, issued, valid};
 use super::error::PkiError;
 use super::secret::SecretText;
 use super::summary::CertificateSummary;
@@ -85,12 +85,14 @@ impl Root {
         authority(named, 1)?;
         let text = SecretText::new(pair.serialize_pem());
         pair.zeroize();
-        Ok(Self {
+        let root = Self {
             certificate: pem::certificate(named.der),
             key: text,
             der: named.der.to_vec(),
             summary: CertificateSummary::of(named.der, &named.x509),
-        })
+        };
+        root.repeats_its_subject(named, now)?;
+        Ok(root)
     }
 
     /// The certificate, PEM.
@@ -117,12 +119,11 @@ impl Root {
     /// authorities. What comes out has passed [`CaBundle::check`].
     ///
     /// # Errors
-    /// When there is no randomness, or the root has a subject that cannot be repeated exactly, such as
-    /// one with several values of one kind.
+    /// When there is no randomness, or the root is not valid any more.
     pub fn issue(&self, fleet: &FleetName, cluster: &ClusterName, now: Timestamp) -> Result<CaBundle, PkiError> {
         let what = || format!("the intermediate certificate of cluster {cluster}");
         let mut pair = KeyPair::generate().map_err(|error| make(what(), &error))?;
-        let certificate = self.sign(&pair, fleet, cluster, now).map_err(|error| make(what(), &error))?;
+        let certificate = self.sign(&pair, fleet.as_str(), cluster.as_str(), now).map_err(|error| make(what(), &error))?;
         let ca_cert = pem::certificate(certificate.der());
         let ca_key = SecretText::new(pair.serialize_pem());
         pair.zeroize();
@@ -150,13 +151,26 @@ impl Root {
         Verdict::Keep
     }
 
-    fn sign(&self, pair: &KeyPair, fleet: &FleetName, cluster: &ClusterName, now: Timestamp) -> Result<Certificate, rcgen::Error> {
+    /// What is issued must name its issuer exactly as that names itself, which is not possible for every
+    /// subject: tried here, long before it would matter.
+    fn repeats_its_subject(&self, named: &Named<'_>, now: Timestamp) -> Result<(), PkiError> {
+        let pair = KeyPair::generate().map_err(|error| make(CERTIFICATE.to_owned(), &error))?;
+        let tried = self.sign(&pair, "try", "try", now).ok();
+        let ders = [tried.map(|certificate| certificate.der().to_vec()).unwrap_or_default()];
+        let same = check::parse(CERTIFICATE, &ders).is_ok_and(|parsed| parsed.iter().all(|child| issued(named, child)));
+        match same {
+            true => Ok(()),
+            false => Err(PkiError::Subject { what: CERTIFICATE.to_owned(), subject: self.summary.subject.clone() }),
+        }
+    }
+
+    fn sign(&self, pair: &KeyPair, fleet: &str, cluster: &str, now: Timestamp) -> Result<Certificate, rcgen::Error> {
         let mut root_key = KeyPair::from_pem(self.key.expose())?;
         let issuer = Issuer::from_ca_cert_der(&self.der.as_slice().into(), &root_key)?;
         let mut params = params(&[
             (DnType::OrganizationName, ORGANIZATION),
-            (DnType::OrganizationalUnitName, fleet.as_str()),
-            (DnType::LocalityName, cluster.as_str()),
+            (DnType::OrganizationalUnitName, fleet),
+            (DnType::LocalityName, cluster),
             (DnType::CommonName, &format!("{cluster} intermediate CA")),
         ]);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));

@@ -135,22 +135,28 @@ impl Kindmesh {
         }
     }
 
+    /// The root of a fleet's mesh: the stored one, or else `own`, or else a new one, which is stored.
+    /// Returns it and whether it is new in the store.
+    ///
+    /// # Errors
+    /// As [`CaStore::ensure`]; when there is no state folder.
+    pub fn mesh_root(&self, fleet: &FleetName, own: Option<&Root>) -> Result<(Root, bool)> {
+        self.ca_store(fleet).ok_or_else(no_state)?.ensure(own, Timestamp::now())
+    }
+
     /// Where a fleet's root is kept; `None` without a state folder.
     pub(in crate::ops) fn ca_store(&self, fleet: &FleetName) -> Option<CaStore> {
         self.state_dir.as_deref().map(|state| CaStore::new(state, fleet))
     }
 
     fn stored_root(&self, fleet: &FleetName, now: Timestamp) -> Result<Root> {
-        let Some(store) = self.ca_store(fleet) else {
-            return Err(Error::new(ErrorKind::Config, "there is no folder for the state of fleets, where root certificates are kept")
-                .hint("name one with --state-dir, or set HOME"));
-        };
+        let store = self.ca_store(fleet).ok_or_else(no_state)?;
         store.load(now)?.ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
                 format!("the root of fleet {fleet} is not on this machine: {} is missing", store.folder().display()),
             )
-            .hint("run this where the mesh was made, or name that folder's parent's parent with --state-dir")
+            .hint("run this where the mesh was made, or name the state folder it was made with by --state-dir")
         })
     }
 
@@ -275,6 +281,11 @@ pub(super) fn report(fleet: &FleetName, root: Option<&Root>, folder: Option<&Pat
         healthy: clusters.iter().all(|cluster| cluster.problem.is_none()),
         clusters,
     }
+}
+
+fn no_state() -> Error {
+    Error::new(ErrorKind::Config, "there is no folder for the state of fleets, where root certificates are kept")
+        .hint("name one with --state-dir, or set HOME")
 }
 
 fn other_root(root: &Root, bundle: &CaBundle) -> Error {

@@ -129,6 +129,16 @@ fn certificates_that_are_no_roots_are_refused() {
     assert!(refusal(&pem("CERTIFICATE", b"x"), "").contains("cannot be read"));
 }
 
+/// Of `openssl req -x509 -subj /OU=a/OU=b/CN=two`; its key is SEC1 as openssl writes it.
+#[test]
+fn a_subject_that_cannot_be_repeated_is_told_at_once() {
+    let said = refusal(include_str!("two-units.pem"), include_str!("two-units-key.pem"));
+    assert_eq!(
+        said,
+        "the root certificate has a subject that cannot be used here, 'OU=a, OU=b, CN=two': each kind of name may stand in it once"
+    );
+}
+
 #[test]
 fn a_bundle_stays_while_it_serves() {
     let root = root();
