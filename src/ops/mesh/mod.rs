@@ -1,6 +1,7 @@
 //! The mesh over a fleet: proven, drawn.
 
 mod graph;
+mod members;
 mod observe;
 mod traffic;
 mod verify;
