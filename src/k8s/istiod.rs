@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(told["cluster2"], [ShardEndpoint { address: "10.20.0.9".into(), healthy: false, tls: false }]);
         assert!(told["cluster3"].is_empty() && told.len() == 3);
         assert!(parse_shards(b"{}").unwrap().is_empty());
-        assert!(parse_shards(br#"{"helloworld.sample.svc.cluster.local":{"sample":[]}}"#).is_err());
+        assert!(parse_shards(br#"{"helloworld.sample.svc.cluster.local":{"sample":"x"}}"#).is_err());
     }
 
     #[test]

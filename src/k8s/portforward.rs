@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::client::ApiServer;
@@ -24,11 +25,16 @@ pub const MOST: usize = 16 * 1024 * 1024;
 /// Longest single exchange. What stands behind it answers from memory.
 const EXCHANGE: Duration = Duration::from_secs(5);
 
+/// How long after a connection broke may be waited for the reason.
+const EXPLANATION: Duration = Duration::from_millis(300);
+
 /// An HTTP/1.1 connection to a port of a pod. Requests go one after the other; the connection ends
 /// with the value.
 pub struct PodHttp {
     target: String,
     sender: SendRequest<Empty<Bytes>>,
+    /// What the server says when the pod refuses the port.
+    refusal: watch::Receiver<Option<String>>,
     // They only carry bytes and are stopped with the connection.
     tasks: Vec<JoinHandle<()>>,
 }
@@ -47,14 +53,16 @@ impl PodHttp {
             let mut forwarder = api.portforward(pod, &[port]).await.map_err(|error| server.error("connect to", &target, &error))?;
             let stream =
                 forwarder.take_stream(port).ok_or_else(|| interrupted("connect to", &target, "the server forwards no such port"))?;
-            let refusal = forwarder.take_error(port);
+            let refused = forwarder.take_error(port);
+            let (tell, refusal) = watch::channel(None);
             let mut this = Self::over(stream, &target).await?;
-            let name = target.clone();
+            this.refusal = refusal;
             this.tasks.push(tokio::spawn(async move {
-                if let Some(refusal) = refusal
-                    && let Some(message) = refusal.await
+                if let Some(refused) = refused
+                    && let Some(message) = refused.await
                 {
-                    tracing::debug!("{name}: {}", message.trim());
+                    // Nobody listens any more when the connection is gone.
+                    let _ = tell.send(Some(message.split_whitespace().collect::<Vec<_>>().join(" ")));
                 }
                 // Ends when both sides closed the stream; what went wrong shows in the exchange.
                 let _ = forwarder.join().await;
@@ -71,7 +79,7 @@ impl PodHttp {
         let task = tokio::spawn(async move {
             let _ = connection.await;
         });
-        Ok(Self { target: target.to_owned(), sender, tasks: vec![task] })
+        Ok(Self { target: target.to_owned(), sender, refusal: watch::channel(None).1, tasks: vec![task] })
     }
 
     /// Gets a path; the answer must be 200 and no longer than [`MOST`].
@@ -82,8 +90,21 @@ impl PodHttp {
         let object = format!("{path} at {}", self.target);
         let awaited = format!("an answer of {object}");
         match tokio::time::timeout(EXCHANGE, deadline.bound(&awaited, "no answer", self.exchange(path, &object))).await {
+            Ok(Err(error)) if error.kind() == Some(RequestErrorKind::Interrupted) => Err(self.explain(error).await),
             Ok(result) => result,
             Err(_) => Err(K8sError::Timeout { awaited, after: EXCHANGE, last: "no answer".to_owned() }),
+        }
+    }
+
+    /// A broken connection with the server's words for it: they come beside the stream, and may come
+    /// after its end.
+    async fn explain(&mut self, error: K8sError) -> K8sError {
+        let told = tokio::time::timeout(EXPLANATION, self.refusal.wait_for(Option::is_some)).await;
+        match (told, error) {
+            (Ok(Ok(message)), K8sError::Request { verb, object, kind, .. }) => {
+                K8sError::Request { verb, object, kind, message: message.clone().unwrap_or_default() }
+            }
+            (_, error) => error,
         }
     }
 

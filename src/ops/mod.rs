@@ -32,6 +32,7 @@ pub use context::{Kindmesh, KubeconfigTarget};
 pub use error::{Error, ErrorKind, Result};
 pub use mesh::{VerifiedCluster, VerifyOptions, VerifyReport};
 pub use report::{ClusterEntry, ClusterReport, ClusterStatus, DownReport, FleetStatus, NodeEntry, ServiceStatus, UpReport};
+pub use up::UpOptions;
 
 #[cfg(test)]
 mod tests;

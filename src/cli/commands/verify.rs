@@ -82,15 +82,21 @@ fn verdict(report: &VerifyReport) -> Result<(), CliError> {
     let failures = report.verdict.failures();
     let mut error = CliError::new(Exit::Unproven, format!("the mesh of fleet {} is not proven", report.fleet));
     let mut hints: Vec<&str> = Vec::new();
-    for (check, failure) in failures.iter().take(TOLD) {
+    for (check, failure) in &failures {
         let place = check.cluster.as_deref().unwrap_or("fleet");
-        error.causes.push(format!("{place}: {}: {}", failure.cause, failure.message));
+        let cause = format!("{place}: {}: {}", failure.cause, failure.message);
+        // Several checks may fail for the same reason.
+        if !error.causes.contains(&cause) {
+            error.causes.push(cause);
+        }
         if !hints.contains(&failure.next.as_str()) {
             hints.push(&failure.next);
         }
     }
-    if failures.len() > TOLD {
-        error.causes.push(format!("and {} more, all in `-o json`", failures.len() - TOLD));
+    let more = error.causes.len().saturating_sub(TOLD);
+    error.causes.truncate(TOLD);
+    if more > 0 {
+        error.causes.push(format!("and {more} more, all in `-o json`"));
     }
     // The first cause most likely explains the others, so what to do about it comes first; more than a
     // few steps are no help.

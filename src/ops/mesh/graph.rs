@@ -13,6 +13,7 @@ use super::super::api_server;
 use super::super::context::Kindmesh;
 use super::super::error::{Error, ErrorKind, Result};
 use super::super::inventory::Inventory;
+use super::members;
 
 /// A cluster that does not answer in this time is drawn without what only it knows.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -24,14 +25,8 @@ impl Kindmesh {
     /// # Errors
     /// When the engine fails, or there is no fleet of this name.
     pub async fn graph(&self, fleet: &FleetName, traffic: Matrix) -> Result<FleetGraph> {
-        let inventory = Inventory::read(self.engine.as_ref()).await?;
-        let mut names: Vec<&str> = inventory.of_fleet(fleet).map(|(name, _)| name).collect();
-        names.sort_by_key(|name| super::verify::number_last(name));
-        if names.is_empty() {
-            return Err(Error::new(ErrorKind::NotFound, format!("no fleet {fleet} on {}", self.engine.endpoint()))
-                .hint("make it with `kindmesh up`"));
-        }
-        let clusters = join_all(names.into_iter().map(|name| self.graph_cluster(name, &inventory))).await;
+        let (inventory, members) = members::read(self, fleet).await?;
+        let clusters = join_all(members.iter().map(|name| self.graph_cluster(name.as_str(), &inventory))).await;
         Ok(FleetGraph { fleet: fleet.to_string(), clusters, traffic })
     }
 

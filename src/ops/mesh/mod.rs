@@ -9,6 +9,7 @@ pub mod input;
 mod install;
 mod join;
 mod link;
+mod members;
 mod observe;
 mod offline;
 mod plan;
@@ -21,7 +22,7 @@ pub use input::MeshInput;
 pub use verify::{VerifiedCluster, VerifyOptions, VerifyReport};
 
 pub(super) use install::{Installed, ensure as install};
-pub(super) use join::join;
+pub(super) use join::{forget, join};
 pub(super) use plan::{MeshPlan, Request};
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use crate::domain::name::{ClusterName, FleetName};
 use crate::k8s::Deadline;
 
 use super::super::context::{Kindmesh, Outcome, Scope};
-use super::super::error::{Error, ErrorKind, Result};
-use super::super::inventory::Inventory;
+use super::super::error::Result;
 use super::super::report::seconds;
+use super::members;
 use super::observe::{Look, Target, look};
 use super::traffic;
 
@@ -123,19 +123,7 @@ impl Kindmesh {
 
     /// The clusters to look at: those asked for first, then what else the fleet has.
     async fn targets(&self, fleet: &FleetName, wanted: &[ClusterName]) -> Result<Vec<Target>> {
-        let inventory = Inventory::read(self.engine.as_ref()).await?;
-        let mut there: Vec<ClusterName> =
-            inventory.of_fleet(fleet).map(|(name, _)| name.parse()).collect::<Result<Vec<ClusterName>, _>>()?;
-        if there.is_empty() {
-            let known = inventory.fleets().join(", ");
-            let error = Error::new(ErrorKind::NotFound, format!("no fleet {fleet} on {}", self.engine.endpoint()));
-            return Err(if known.is_empty() {
-                error.hint("make it with `kindmesh up --mesh`")
-            } else {
-                error.hint(format!("there are: {known}"))
-            });
-        }
-        there.sort_by_key(|name| number_last(name.as_str()));
+        let (inventory, mut there) = members::read(self, fleet).await?;
         there.retain(|name| !wanted.contains(name));
         let clusters = wanted.iter().chain(&there);
         Ok(join_all(clusters.map(|cluster| Target::connect(self.engine.as_ref(), &inventory, cluster))).await)
@@ -150,10 +138,11 @@ async fn until_converged(targets: &[Target], options: &VerifyOptions, deadline: 
         .step(LOOK, limit, async {
             loop {
                 let seen = look(targets, options.calls).await;
-                let Err(failure) = converged(&seen.view) else { return Ok(Outcome::unchanged(seen)) };
+                // A look is never there already: it is always made.
+                let Err(failure) = converged(&seen.view) else { return Ok(Outcome::changed(seen)) };
                 scope.progress(LOOK, failure.message);
                 if deadline.remaining().is_zero() || scope.cancel.is_cancelled() {
-                    return Ok(Outcome::unchanged(seen));
+                    return Ok(Outcome::changed(seen));
                 }
                 pause(deadline).await;
             }
@@ -167,7 +156,7 @@ async fn send_and_judge(seen: &mut Look, limit: Duration, scope: &Scope) -> Resu
             let clients = seen.clients.iter().flatten().count();
             scope.progress(CALL, format!("{clients} clients, {} calls each", seen.view.calls_wanted.max(names::MIN_CALLS)));
             traffic::send(seen, limit).await;
-            Ok(Outcome::unchanged(judge(&seen.view)))
+            Ok(Outcome::changed(judge(&seen.view)))
         })
         .await
 }
@@ -175,12 +164,6 @@ async fn send_and_judge(seen: &mut Look, limit: Duration, scope: &Scope) -> Resu
 /// Waits for the next look, but not beyond the deadline.
 async fn pause(deadline: Deadline) {
     tokio::time::sleep(PAUSE.min(deadline.remaining())).await;
-}
-
-/// `cluster2` before `cluster10`.
-pub(super) fn number_last(name: &str) -> (String, u64, String) {
-    let stem = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
-    (stem.to_owned(), name[stem.len()..].parse().unwrap_or_default(), name.to_owned())
 }
 
 // === impl VerifyOptions ===
@@ -212,13 +195,7 @@ mod tests {
 
     use super::*;
     use crate::engine::fake::FakeEngine;
-
-    #[test]
-    fn clusters_are_in_the_order_of_their_numbers() {
-        let mut names = ["east", "cluster10", "cluster2", "cluster1"];
-        names.sort_by_key(|name| number_last(name));
-        assert_eq!(names, ["cluster1", "cluster2", "cluster10", "east"]);
-    }
+    use crate::ops::ErrorKind;
 
     #[test]
     fn a_report_is_read_as_it_was_written() {
