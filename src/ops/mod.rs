@@ -16,7 +16,7 @@ mod install;
 mod inventory;
 mod kubeconfig_entry;
 mod kubeconfig_file;
-mod mesh;
+pub mod mesh;
 mod network;
 pub mod nodeimage;
 mod nodes;

@@ -5,6 +5,8 @@ pub mod completion;
 pub mod down;
 pub mod get;
 pub mod graph;
+pub mod mesh;
+pub mod mesh_flags;
 pub mod network;
 pub mod schema;
 pub mod status;

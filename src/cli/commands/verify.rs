@@ -104,7 +104,7 @@ fn verdict(report: &VerifyReport) -> Result<(), CliError> {
 }
 
 /// The matrix, its latencies, and the checks.
-fn text(report: &VerifyReport) -> String {
+pub(super) fn text(report: &VerifyReport) -> String {
     let matrix = &report.verdict.matrix;
     let versions = matrix.versions();
     let header = ["FROM", "NETWORK", "GATEWAY", "CALLS"].map(str::to_owned);
