@@ -101,7 +101,14 @@ pub fn is_mesh_id(text: &str) -> bool {
 
 impl Default for MeshSpec {
     fn default() -> Self {
-        Self { id: DEFAULT_MESH_ID.to_owned(), istio: IstioSpec::default(), ingress_gateway: true, egress_gateway: false, verify: true, root_ca: None }
+        Self {
+            id: DEFAULT_MESH_ID.to_owned(),
+            istio: IstioSpec::default(),
+            ingress_gateway: true,
+            egress_gateway: false,
+            verify: true,
+            root_ca: None,
+        }
     }
 }
 
