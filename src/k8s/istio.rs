@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
@@ -24,6 +25,8 @@ use crate::domain::mesh::spec::SYSTEM_NAMESPACE;
 pub const ISTIOD: &str = "istiod";
 /// Configuration of the webhook that adds proxies to pods.
 const INJECTOR: &str = "istio-sidecar-injector";
+/// ConfigMap with istiod's own configuration.
+const MESH_CONFIG_MAP: &str = "istio";
 /// ConfigMap with the mesh's root certificate, in every namespace; istiod writes it.
 pub const ROOT_CONFIG_MAP: &str = "istio-ca-root-cert";
 /// Its key.
@@ -152,6 +155,39 @@ pub async fn leave_to_istiod(server: &ApiServer, objects: &mut [Object]) -> Resu
         }
     }
     Ok(())
+}
+
+/// A control plane, as far as it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlPlane {
+    /// Id of the mesh, as its configuration says.
+    pub mesh_id: Option<String>,
+    /// Tag of istiod's image.
+    pub version: String,
+    /// Why it is not available; `None` when it is.
+    pub problem: Option<String>,
+}
+
+/// Looks at the control plane; `None` when there is none.
+///
+/// # Errors
+/// The requests'.
+pub async fn control_plane(server: &ApiServer) -> Result<Option<ControlPlane>> {
+    let deployments: Api<Deployment> = Api::namespaced(server.client(), SYSTEM_NAMESPACE);
+    let Some(istiod) = get(server, &deployments, "deployment", ISTIOD).await? else { return Ok(None) };
+    let maps: Api<ConfigMap> = Api::namespaced(server.client(), SYSTEM_NAMESPACE);
+    let mesh = get(server, &maps, "configmap", MESH_CONFIG_MAP).await?.and_then(|map| map.data?.remove("mesh"));
+    let image = istiod.spec.iter().filter_map(|spec| spec.template.spec.as_ref()?.containers.first()?.image.clone()).next();
+    Ok(Some(ControlPlane {
+        mesh_id: mesh.and_then(|text| mesh_id(&text)),
+        version: image.as_deref().and_then(|image| image.rsplit_once(':')).map(|(_, tag)| tag.to_owned()).unwrap_or_default(),
+        problem: state::deployment(&istiod).err(),
+    }))
+}
+
+fn mesh_id(config: &str) -> Option<String> {
+    let config: serde_json::Value = serde_saphyr::from_str(config).ok()?;
+    config.pointer("/defaultConfig/meshId")?.as_str().map(str::to_owned)
 }
 
 /// Token and certificate authority of the account with which other clusters read this one, once the

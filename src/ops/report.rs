@@ -146,6 +146,37 @@ pub struct ClusterStatus {
     pub nodes: Vec<NodeEntry>,
     /// Services of type LoadBalancer.
     pub services: Vec<ServiceStatus>,
+    /// Its part in a mesh; `None` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<MeshStatus>,
+}
+
+/// A cluster's part in a mesh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MeshStatus {
+    /// Mesh id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Version of the control plane: the tag of its image.
+    pub version: String,
+    /// Network in the mesh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// Address through which the other clusters call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub east_west_gateway: Option<IpAddr>,
+    /// Address through which the outside calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress_gateway: Option<IpAddr>,
+    /// Address of the gateway through which calls leave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress_gateway: Option<IpAddr>,
+    /// Clusters that it has remote secrets for.
+    pub remote_clusters: Vec<String>,
+    /// Why the control plane is not available.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// A node container, and the Kubernetes node in it.

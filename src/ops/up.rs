@@ -14,7 +14,7 @@ use crate::domain::net::addresses::node_addresses;
 use crate::domain::net::pool::reserved_of;
 use crate::domain::net::range::AddrRange;
 use crate::domain::node::Profile;
-use crate::engine::{ContainerState, Engine};
+use crate::engine::{ContainerInfo, ContainerState, Engine};
 
 use super::cluster::{self, Built, ClusterPlan};
 use super::context::{Kindmesh, Outcome, Scope};
@@ -24,7 +24,7 @@ use super::inventory::Inventory;
 use super::mesh::{self, MeshPlan};
 use super::nodes::{self, NodePlan};
 use super::report::{ClusterReport, UpReport};
-use super::{network, pools, preflight, privileges};
+use super::{down, network, pools, preflight, privileges};
 
 /// Creating containers copies a little data; ten of them on a slow disk stay far below this.
 const RESERVE_DEADLINE: Duration = Duration::from_secs(120);
@@ -45,6 +45,13 @@ struct Ground<'a> {
     mesh: Option<mesh::Request>,
 }
 
+/// How to bring a fleet up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpOptions {
+    /// Remove clusters of the fleet that its description no longer has; without this they are refused.
+    pub prune: bool,
+}
+
 /// Image and version that a cluster asks for.
 type ImageWish = (Option<String>, Option<String>);
 
@@ -61,11 +68,20 @@ impl Kindmesh {
     /// # Errors
     /// The first failure, naming object and cause; see [`ErrorKind`].
     pub async fn up(&self, fleet: &Fleet) -> Result<UpReport> {
+        self.up_with(fleet, &UpOptions::default()).await
+    }
+
+    /// [`Kindmesh::up`] with options.
+    ///
+    /// # Errors
+    /// As [`Kindmesh::up`].
+    pub async fn up_with(&self, fleet: &Fleet, options: &UpOptions) -> Result<UpReport> {
         let km = self.begin();
         let scope = km.fleet_scope();
         let engine = km.engine.as_ref();
 
         let inventory = Inventory::read(engine).await?;
+        let surplus = preflight::surplus(fleet, &inventory, options.prune)?;
         preflight::check(&km, fleet, &inventory).await?;
         let mesh = mesh::Request::read(&km, fleet).await?;
         let facts = engine.facts().await?;
@@ -78,6 +94,7 @@ impl Kindmesh {
         }
         let any_image = images.values().next().map(|image| image.reference.clone()).unwrap_or_default();
         let profile = privileges::choose(&km.engine, fleet, &inventory, &any_image, &scope).await?;
+        let pruned = prune(&km, &surplus, &inventory, &scope).await?;
         let mut ground = Ground { fleet, facts, images, profile, network: NetworkInfo::default(), mesh };
         let mut tries = 0;
         let (network_made, built) = loop {
@@ -101,12 +118,23 @@ impl Kindmesh {
             fleet: fleet.name.to_string(),
             network: ground.network.name.clone(),
             privileges: ground.profile.name().to_owned(),
-            changed: network_made || clusters.iter().any(|cluster| cluster.changed) || joined.as_ref().is_some_and(|joined| joined.changed),
+            changed: network_made
+                || pruned
+                || clusters.iter().any(|cluster| cluster.changed)
+                || joined.as_ref().is_some_and(|joined| joined.changed),
             clusters,
             mesh: joined,
             took: km.elapsed(),
         })
     }
+}
+
+/// Removes clusters that the fleet's description no longer has. What the others know of them goes with
+/// the rest of their mesh.
+async fn prune(km: &Kindmesh, surplus: &[String], inventory: &Inventory, scope: &Scope) -> Result<bool> {
+    let nodes: Vec<ContainerInfo> = surplus.iter().flat_map(|cluster| inventory.nodes(cluster)).cloned().collect();
+    down::remove_containers(km, &nodes, scope).await?;
+    Ok(!nodes.is_empty())
 }
 
 async fn make_network(engine: &dyn Engine, fleet: &Fleet, scope: &Scope) -> Result<(NetworkInfo, bool)> {

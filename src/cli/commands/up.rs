@@ -16,7 +16,7 @@ use crate::domain::fleet_builder::Place;
 use crate::domain::fleet_file;
 use crate::domain::name::FleetName;
 use crate::domain::version::KubernetesVersion;
-use crate::ops::{ClusterReport, UpReport};
+use crate::ops::{ClusterReport, UpOptions, UpReport};
 
 const EXAMPLES: &str = "\
 Without a file the fleet has two clusters, cluster1 and cluster2, on the network that kind uses.
@@ -61,6 +61,9 @@ pub struct UpArgs {
     /// Kubeconfig file that gets the entries [default: as kubectl]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+    /// Remove clusters of the fleet that its description no longer has
+    #[arg(long)]
+    prune: bool,
     #[command(flatten)]
     mesh: MeshFlags,
 }
@@ -83,7 +86,7 @@ enum Profile {
 pub async fn run(session: &Session, args: &UpArgs) -> Result<(), CliError> {
     let fleet = args.fleet(session).await?;
     let kindmesh = session.kindmesh(Some(session.kubeconfig_files(args.kubeconfig.as_deref())?)).await?;
-    let report = kindmesh.up(&fleet).await?;
+    let report = kindmesh.up_with(&fleet, &UpOptions { prune: args.prune }).await?;
     let closing = match report.changed {
         true => session.summary().closing(&format!("fleet {} is ready", report.fleet), report.took),
         false => format!("fleet {} was complete, nothing to do ({})", report.fleet, duration::short(report.took)),

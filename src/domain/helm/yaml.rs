@@ -35,6 +35,7 @@ trait Make: Sized {
     fn null() -> Self;
     fn flag(flag: bool) -> Self;
     fn int(number: i64) -> Self;
+    fn float(number: f64) -> Self;
     fn text(text: Cow<'_, str>) -> Self;
     fn list(items: Vec<Self>) -> Self;
     fn map(entries: Vec<(Cow<'_, str>, Self)>) -> Self;
@@ -101,6 +102,10 @@ impl Make for Json {
         Self::from(number)
     }
 
+    fn float(number: f64) -> Self {
+        Self::from(number)
+    }
+
     fn text(text: Cow<'_, str>) -> Self {
         Self::String(text.into_owned())
     }
@@ -125,6 +130,10 @@ impl Make for Value {
 
     fn int(number: i64) -> Self {
         Self::Float(number as f64)
+    }
+
+    fn float(number: f64) -> Self {
+        Self::Float(number)
     }
 
     fn text(text: Cow<'_, str>) -> Self {

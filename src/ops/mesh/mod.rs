@@ -22,7 +22,7 @@ pub use input::MeshInput;
 pub use verify::{VerifiedCluster, VerifyOptions, VerifyReport};
 
 pub(super) use install::{Installed, ensure as install};
-pub(super) use join::join;
+pub(super) use join::{forget, join};
 pub(super) use plan::{MeshPlan, Request};
 
 #[cfg(test)]

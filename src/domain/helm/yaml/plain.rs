@@ -43,8 +43,11 @@ impl<'t> Reader<'t> {
             None
         } else if self.text.at_dash() {
             self.list(indent)
-        } else {
+        } else if self.text.has_key()? {
             self.map(indent)
+        } else {
+            // A value on a line of its own, below its key.
+            indent.checked_sub(1).and_then(|parent| self.scalar(parent))
         };
         self.depth -= 1;
         value
@@ -76,7 +79,7 @@ impl<'t> Reader<'t> {
     fn map<M: Make>(&mut self, indent: usize) -> Option<M> {
         let mut entries: Vec<(Cow<'t, str>, M)> = Vec::new();
         loop {
-            // A text alone at this place is for the full parser.
+            // A text alone among keys is for the full parser.
             if !self.text.has_key()? {
                 return None;
             }

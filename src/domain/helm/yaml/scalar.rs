@@ -349,6 +349,13 @@ fn number<M: Make>(text: Cow<'_, str>) -> Option<M> {
         // Leading zeros are octal, or not.
         return if digits.len() == 1 || !digits.starts_with('0') { text.parse().ok().map(M::int) } else { None };
     }
+    let decimal = digits.split_once('.').is_some_and(|(whole, part)| {
+        let all = |text: &str| !text.is_empty() && text.len() <= 15 && text.bytes().all(|byte| byte.is_ascii_digit());
+        all(whole) && all(part) && (whole.len() == 1 || !whole.starts_with('0'))
+    });
+    if decimal {
+        return text.parse().ok().map(M::float);
+    }
     // Dots, letters and the like that no number has.
     let never =
         digits.bytes().any(|byte| !byte.is_ascii_hexdigit() && !b"_.+-xXoOinfINFaAnN:".contains(&byte)) || digits.matches('.').count() > 1;

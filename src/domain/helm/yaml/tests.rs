@@ -18,10 +18,11 @@ fn agree(text: &str) {
 
 #[test]
 fn what_charts_are_made_of_is_read_fast() {
-    let text = "# comment\na: 1\nb:\n- x\n- y: 'it''s'\n  z: \"q\\n\\u00e4\"\n\n- - 1\n  - 2\nc: {}\nd: [a, \"b\", {e: f}]\ne: |\n  one\n    two\n\n  three\nf: |-\n  x\ng:\n  h:\n    i: long text\n      over lines\n\n      and more\nj: 10m # comment\nk: -5\nl: null\nm:\nn: ~\no: v1.31.1\np: 1.31.1\n";
+    let text = "# comment\na: 1\nb:\n- x\n- y: 'it''s'\n  z: \"q\\n\\u00e4\"\n\n- - 1\n  - 2\nc: {}\nd: [a, \"b\", {e: f}]\ne: |\n  one\n    two\n\n  three\nf: |-\n  x\ng:\n  h:\n    i: long text\n      over lines\n\n      and more\n  q:\n    - r:\n        s: 1\n    - t\n  u: 1\nj: 10m # comment\nk: -5\nl: null\nm:\nn: ~\no: v1.31.1\np: 1.31.1\nq: 0.5\nr:\n  {}\ns:\n  text\n  more\nt: -12.25\n";
     let expected = json!({
         "a": 1, "b": ["x", { "y": "it's", "z": "q\nä" }, [1, 2]], "c": {}, "d": ["a", "b", { "e": "f" }], "e": "one\n  two\n\nthree\n", "f": "x",
-        "g": { "h": { "i": "long text over lines\nand more" } }, "j": "10m", "k": -5, "l": null, "m": null, "n": null, "o": "v1.31.1", "p": "1.31.1",
+        "g": { "h": { "i": "long text over lines\nand more" }, "q": [{ "r": { "s": 1 } }, "t"], "u": 1 }, "j": "10m", "k": -5, "l": null, "m": null, "n": null, "o": "v1.31.1", "p": "1.31.1",
+        "q": 0.5, "r": {}, "s": "text more", "t": -12.25,
     });
     assert_eq!(fast(text), Some(expected.clone()));
     assert_eq!(parse_fully(text), Ok(expected));

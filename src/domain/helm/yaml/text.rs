@@ -76,8 +76,8 @@ impl<'t> Text<'t> {
             if self.at >= self.text.len() {
                 return Some(None);
             }
-            let begin = self.at == 0 || self.text.as_bytes()[self.at - 1] == b'\n';
-            if !begin {
+            let before = self.text[..self.at].trim_end_matches(' ');
+            if !before.is_empty() && !before.ends_with('\n') {
                 // Behind a key or a dash: nothing but a comment may be left.
                 self.skip_blanks();
                 if !self.at_line_end() {
@@ -86,7 +86,8 @@ impl<'t> Text<'t> {
                 self.skip_line();
                 continue;
             }
-            let indent = self.skip_blanks();
+            // The place may already be the first letter of the line.
+            let indent = self.at - before.len() + self.skip_blanks();
             match self.first() {
                 Some(b'\t' | b'%') => return None,
                 Some(b'#') | None => self.skip_line(),
