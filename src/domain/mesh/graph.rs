@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::proof::Matrix;
+use crate::domain::istio::GatewayKind;
 
 mod layout;
 mod mermaid;
@@ -56,21 +57,10 @@ pub struct GraphCluster {
 #[serde(rename_all = "camelCase")]
 pub struct GraphGateway {
     /// What it is for.
+    #[serde(serialize_with = "as_word")]
     pub kind: GatewayKind,
     /// Its address; `None` while it has none.
     pub address: Option<IpAddr>,
-}
-
-/// What a gateway is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum GatewayKind {
-    /// From the networks of other clusters.
-    EastWest,
-    /// From outside.
-    Ingress,
-    /// To the outside.
-    Egress,
 }
 
 /// Requests from one cluster to a version in one cluster.
@@ -123,7 +113,7 @@ impl GraphCluster {
         lines.extend(self.pool.iter().map(|pool| format!("pool {pool}")));
         for gateway in &self.gateways {
             let address = gateway.address.map_or_else(|| "no address".to_owned(), |address| address.to_string());
-            lines.push(format!("{} {address}", gateway.kind.name()));
+            lines.push(format!("{} {address}", word(gateway.kind)));
         }
         if !self.versions.is_empty() {
             lines.push(format!("helloworld {}", self.versions.join(", ")));
@@ -133,22 +123,15 @@ impl GraphCluster {
     }
 }
 
-// === impl GatewayKind ===
-
-impl GatewayKind {
-    /// Every kind with the name of its service.
-    pub const SERVICES: [(GatewayKind, &str); 3] = [
-        (GatewayKind::EastWest, super::proof::names::GATEWAY),
-        (GatewayKind::Ingress, "istio-ingressgateway"),
-        (GatewayKind::Egress, "istio-egressgateway"),
-    ];
-
-    /// In words.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::EastWest => "east-west",
-            Self::Ingress => "ingress",
-            Self::Egress => "egress",
-        }
+/// What a gateway is for, in words.
+fn word(kind: GatewayKind) -> &'static str {
+    match kind {
+        GatewayKind::EastWest => "east-west",
+        GatewayKind::Ingress => "ingress",
+        GatewayKind::Egress => "egress",
     }
+}
+
+fn as_word<S: serde::Serializer>(kind: &GatewayKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(word(*kind))
 }

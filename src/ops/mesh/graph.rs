@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::domain::mesh::graph::{FleetGraph, GatewayKind, GraphCluster, GraphGateway};
+use crate::domain::istio::GatewayKind;
+use crate::domain::mesh::graph::{FleetGraph, GraphCluster, GraphGateway};
 use crate::domain::mesh::proof::{Matrix, names};
 use crate::domain::name::FleetName;
 use crate::k8s::{ApiServer, Result as K8sResult, mesh_objects, services};
@@ -62,11 +63,11 @@ async fn ask(server: &ApiServer, cluster: &mut GraphCluster) -> K8sResult<()> {
     let (network, services, pods) =
         tokio::try_join!(mesh_objects::namespace_network(server), services::load_balancers(server), mesh_objects::sample_pods(server))?;
     cluster.network = network;
-    let gateway = |(kind, name): (GatewayKind, &str)| {
-        let service = services.iter().find(|service| service.namespace == names::SYSTEM_NAMESPACE && service.name == name)?;
+    let gateway = |kind: GatewayKind| {
+        let service = services.iter().find(|service| service.namespace == names::SYSTEM_NAMESPACE && service.name == kind.name())?;
         Some(GraphGateway { kind, address: service.address })
     };
-    cluster.gateways = GatewayKind::SERVICES.into_iter().filter_map(gateway).collect();
+    cluster.gateways = GatewayKind::ALL.into_iter().filter_map(gateway).collect();
     let versions = pods.into_iter().filter(|pod| pod.view.app == names::SERVICE).filter_map(|pod| pod.view.version);
     cluster.versions = versions.collect();
     cluster.versions.sort();

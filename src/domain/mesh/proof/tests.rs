@@ -56,3 +56,8 @@ fn calls_may_end_when_all_have_answered() {
     assert!(!view.all_answered(&calls[..2]), "three clusters cannot answer in two calls");
     assert!(!view.all_answered(&[]));
 }
+
+#[test]
+fn the_gateway_is_the_one_that_is_installed() {
+    assert_eq!(super::names::GATEWAY, crate::domain::istio::GatewayKind::EastWest.name());
+}
