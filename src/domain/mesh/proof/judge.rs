@@ -93,13 +93,23 @@ pub fn judge(view: &FleetView) -> Verdict {
 /// The most telling failure.
 pub fn converged(view: &FleetView) -> Result<(), Failure> {
     let traffic = [CheckKind::Calls, CheckKind::MutualTls];
-    let mut failures: Vec<Failure> =
-        judge(view).checks.into_iter().filter(|check| !traffic.contains(&check.check)).flat_map(|check| check.failures).collect();
+    let checks = judge(view).checks.into_iter().filter(|check| !traffic.contains(&check.check));
+    let mut failures: Vec<Failure> = checks.flat_map(|check| check.failures).filter(|failure| !awaits_traffic(view, failure)).collect();
     failures.sort_by_key(|failure| failure.cause);
     match failures.into_iter().next() {
         Some(failure) => Err(failure),
         None => Ok(()),
     }
+}
+
+/// Whether something was not seen only because nothing was sent yet: a client tries the ways to the
+/// gateways when it makes its calls.
+fn awaits_traffic(view: &FleetView, failure: &Failure) -> bool {
+    let untried = |name: &String| {
+        let client = view.clusters.iter().find(|cluster| cluster.name == *name).and_then(|cluster| cluster.client.as_ref().ok());
+        client.is_some_and(|client| client.probes.is_err())
+    };
+    failure.cause == Cause::NotObserved && failure.about.as_ref().is_some_and(untried)
 }
 
 // === impl Verdict ===

@@ -14,9 +14,21 @@ fn whole_fleets_are_green() {
         let verdict = judge(&green(count));
         assert!(verdict.is_green(), "{count}: {:?}", verdict.failures());
         assert_eq!(converged(&green(count)), Ok(()));
+        assert_eq!(converged(&before_traffic(count)), Ok(()), "calls are made only then");
+        assert!(!judge(&before_traffic(count)).is_green(), "and are a part of the proof");
         let total: usize = verdict.matrix.cells.iter().map(|cell| cell.calls).sum();
         assert_eq!(total, count * 20, "every answer is in the matrix");
     }
+}
+
+/// What is seen before anything was sent.
+fn before_traffic(count: usize) -> FleetView {
+    let mut view = green(count);
+    for client in view.clusters.iter_mut().flat_map(|cluster| cluster.client.as_mut()) {
+        client.calls = Err("no calls were made".to_owned());
+        client.probes = Err("nobody tried".to_owned());
+    }
+    view
 }
 
 #[test]
