@@ -1,8 +1,10 @@
 //! The command line. Doc comments are the help texts.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::commands::{build, completion, down, get, network, status, topics, up};
+use super::commands::{build, completion, down, get, graph, mesh, network, status, topics, up, verify};
 
 /// Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
 #[derive(Debug, Parser)]
@@ -39,6 +41,9 @@ pub struct Globals {
     /// Docker context of the engine [default: as the docker command]
     #[arg(long, global = true, value_name = "NAME")]
     pub context: Option<String>,
+    /// Folder for root certificates of meshes [default: ~/.local/state/kindmesh]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub state_dir: Option<PathBuf>,
     /// text, or json: a document on standard output, events on standard error
     #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t, hide_possible_values = true)]
     pub output: OutputFormat,
@@ -69,8 +74,14 @@ pub enum Command {
     Down(down::DownArgs),
     /// Show fleets: clusters, nodes, pools, addresses
     Status(status::StatusArgs),
+    /// Prove a mesh by traffic
+    Verify(verify::VerifyArgs),
+    /// Draw a fleet as SVG or Mermaid
+    Graph(graph::GraphArgs),
     /// List clusters and nodes, print a kubeconfig
     Get(get::GetArgs),
+    /// Work with the mesh of a fleet
+    Mesh(mesh::MeshArgs),
     /// Work with networks
     Network(network::NetworkArgs),
     /// Build images

@@ -24,6 +24,8 @@ pub const HOME: &str = "HOME";
 pub const USERPROFILE: &str = "USERPROFILE";
 /// Folder for caches.
 pub const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
+/// Folder for what must be kept.
+pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 /// Folder of the user's sockets.
 pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// Proxy for plain HTTP; handed on to nodes.
@@ -47,6 +49,9 @@ pub const CI: &str = "CI";
 /// What is logged, in the syntax of `tracing`'s `EnvFilter`.
 pub const KINDMESH_LOG: &str = "KINDMESH_LOG";
 
+/// Folder for what must outlive clusters, such as the roots of meshes.
+pub const KINDMESH_STATE_DIR: &str = "KINDMESH_STATE_DIR";
+
 /// A variable and what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {
@@ -64,9 +69,10 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: DOCKER_TLS_VERIFY, purpose: "any text: use TLS for tcp:// and check the engine's certificate" },
     Variable { name: DOCKER_CERT_PATH, purpose: "folder of ca.pem, cert.pem, key.pem (default: the folder of config.json)" },
     Variable { name: KUBECONFIG, purpose: "kubeconfig files; entries go to the first that exists, else to the last" },
-    Variable { name: HOME, purpose: "home folder, for ~/.kube/config, ~/.docker and ~/.cache" },
+    Variable { name: HOME, purpose: "home folder, for ~/.kube/config, ~/.docker, ~/.cache and ~/.local/state" },
     Variable { name: USERPROFILE, purpose: "home folder where HOME is not set (Windows)" },
     Variable { name: XDG_CACHE_HOME, purpose: "where image builds keep their cache (default: ~/.cache)" },
+    Variable { name: XDG_STATE_HOME, purpose: "where root certificates of meshes are kept, in kindmesh/ (default: ~/.local/state)" },
     Variable { name: XDG_RUNTIME_DIR, purpose: "where sockets of rootless engines are looked for" },
     Variable { name: HTTP_PROXY, purpose: "proxy for HTTP, handed on to nodes" },
     Variable { name: HTTPS_PROXY, purpose: "proxy for HTTPS, handed on to nodes" },
@@ -77,6 +83,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: NO_COLOR, purpose: "any text: no colours" },
     Variable { name: TERM, purpose: "`dumb`: plain lines, no colours" },
     Variable { name: CI, purpose: "any text but `false`: plain lines even on a terminal" },
+    Variable { name: KINDMESH_STATE_DIR, purpose: "where root certificates of meshes are kept (weaker than --state-dir)" },
     Variable {
         name: KINDMESH_LOG,
         purpose: "log filter, e.g. kindmesh=debug (bollard=debug writes request bodies, registry credentials included, to stderr)",
@@ -143,6 +150,16 @@ impl Env {
     /// Folder for caches of this program.
     pub fn cache_dir(&self) -> Option<PathBuf> {
         let base = self.path(XDG_CACHE_HOME).filter(|path| path.is_absolute()).or_else(|| Some(self.home()?.join(".cache")));
+        base.map(|base| base.join("kindmesh"))
+    }
+
+    /// Folder for what must outlive clusters: the one named on the command line, else that of
+    /// KINDMESH_STATE_DIR, else `kindmesh` in the folder of the XDG specification.
+    pub fn state_dir(&self, named: Option<&Path>) -> Option<PathBuf> {
+        if let Some(folder) = named.map(Path::to_path_buf).or_else(|| self.path(KINDMESH_STATE_DIR)) {
+            return Some(folder);
+        }
+        let base = self.path(XDG_STATE_HOME).filter(|path| path.is_absolute()).or_else(|| Some(self.home()?.join(".local").join("state")));
         base.map(|base| base.join("kindmesh"))
     }
 
@@ -255,6 +272,18 @@ mod tests {
         let named = env(&[(HOME, "/h"), (XDG_CACHE_HOME, "/c"), (DOCKER_CONFIG, "/d")]);
         assert_eq!(named.docker_config_dir(), Some("/d".into()));
         assert_eq!(named.cache_dir(), Some("/c/kindmesh".into()));
+    }
+
+    #[test]
+    fn state_is_kept_where_it_is_wanted() {
+        let state = |pairs: &[(&str, &str)], named: Option<&str>| env(pairs).state_dir(named.map(Path::new));
+        assert_eq!(state(&[], None), None);
+        assert_eq!(state(&[(HOME, "/h")], None), Some("/h/.local/state/kindmesh".into()));
+        assert_eq!(state(&[(HOME, "/h"), (XDG_STATE_HOME, "relative")], None), Some("/h/.local/state/kindmesh".into()));
+        let all = [(HOME, "/h"), (XDG_STATE_HOME, "/s"), (KINDMESH_STATE_DIR, "/k")];
+        assert_eq!(state(&all[..2], None), Some("/s/kindmesh".into()));
+        assert_eq!(state(&all, None), Some("/k".into()));
+        assert_eq!(state(&all, Some("f")), Some("f".into()));
     }
 
     #[test]

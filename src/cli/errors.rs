@@ -108,6 +108,7 @@ fn exit_of(kind: ops::ErrorKind) -> Exit {
         ops::ErrorKind::NotFound => Exit::NotFound,
         ops::ErrorKind::Timeout => Exit::Timeout,
         ops::ErrorKind::Cluster => Exit::Cluster,
+        ops::ErrorKind::Unproven => Exit::Unproven,
         ops::ErrorKind::File => Exit::Failure,
         ops::ErrorKind::Cancelled => Exit::Cancelled,
     }
@@ -155,6 +156,7 @@ mod tests {
             (ops::ErrorKind::Conflict, 6),
             (ops::ErrorKind::Timeout, 7),
             (ops::ErrorKind::Cluster, 8),
+            (ops::ErrorKind::Unproven, 10),
             (ops::ErrorKind::NotFound, 9),
             (ops::ErrorKind::File, 1),
             (ops::ErrorKind::Cancelled, 130),

@@ -28,6 +28,8 @@ pub enum Exit {
     Cluster,
     /// What was asked for does not exist.
     NotFound,
+    /// The mesh could not be proven; the report says why.
+    Unproven,
     /// Stopped by a signal.
     Cancelled,
     /// The reader of the output went away.
@@ -38,7 +40,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every way to end, in the order of the codes.
-    pub const ALL: [Exit; 12] = [
+    pub const ALL: [Exit; 13] = [
         Exit::Success,
         Exit::Failure,
         Exit::Usage,
@@ -49,6 +51,7 @@ impl Exit {
         Exit::Timeout,
         Exit::Cluster,
         Exit::NotFound,
+        Exit::Unproven,
         Exit::Cancelled,
         Exit::BrokenPipe,
     ];
@@ -67,6 +70,7 @@ impl Exit {
             Exit::Timeout => 7,
             Exit::Cluster => 8,
             Exit::NotFound => 9,
+            Exit::Unproven => 10,
             Exit::Cancelled => 130,
             Exit::BrokenPipe => 141,
         }
@@ -85,6 +89,7 @@ impl Exit {
             Exit::Timeout => "timeout",
             Exit::Cluster => "cluster",
             Exit::NotFound => "notFound",
+            Exit::Unproven => "unproven",
             Exit::Cancelled => "cancelled",
             Exit::BrokenPipe => "brokenPipe",
         }
@@ -103,6 +108,7 @@ impl Exit {
             Exit::Timeout => "a deadline passed; the message has the last state seen",
             Exit::Cluster => "a node or an API server failed",
             Exit::NotFound => "what was asked for does not exist",
+            Exit::Unproven => "a mesh could not be proven; every failure has a name and a next step",
             Exit::Cancelled => "stopped by a signal",
             Exit::BrokenPipe => "the reader of the output went away",
         }

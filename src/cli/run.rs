@@ -7,7 +7,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use super::args::{Cli, Command, Globals, OutputFormat};
-use super::commands::{build, completion, down, get, network, schema, status, topics, up, version};
+use super::commands::{build, completion, down, get, graph, mesh, network, schema, status, topics, up, verify, version};
 use super::env::Env;
 use super::errors::CliError;
 use super::exit::Exit;
@@ -63,7 +63,10 @@ fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
                 Command::Up(args) => up::run(session, args).await,
                 Command::Down(args) => down::run(session, args).await,
                 Command::Status(args) => status::run(session, args).await,
+                Command::Verify(args) => verify::run(session, args).await,
+                Command::Graph(args) => graph::run(session, args).await,
                 Command::Get(args) => get::run(session, args).await,
+                Command::Mesh(args) => mesh::run(session, args).await,
                 Command::Build(args) => build::run(session, args).await,
                 // Handled before: they need no engine.
                 Command::Network(_)

@@ -132,18 +132,35 @@ impl Session {
         if let Some(files) = kubeconfig {
             kindmesh = kindmesh.kubeconfig_files(files);
         }
+        if let Some(folder) = self.env.state_dir(self.globals.state_dir.as_deref()) {
+            kindmesh = kindmesh.state_dir(folder);
+        }
         if let Some(folder) = self.env.docker_config_dir() {
             kindmesh = kindmesh.registry_config(folder.join("config.json"));
         }
         Ok(kindmesh)
     }
 
-    /// Reads the fleet file, and the manifest it names; the file that is named (`-` is standard input), or the usual one when none is
-    /// named, `look` is true and it is there.
+    /// Reads the fleet file, and the manifest it names; the file that is named (`-` is standard input), or
+    /// the usual one when none is named, `look` is true and it is there. Paths in it become relative to
+    /// the current folder.
     ///
     /// # Errors
     /// [`Exit::Failure`] when it cannot be read, [`Exit::Config`] when it is no fleet.
     pub async fn fleet_file(&self, named: Option<&Path>, look: bool) -> Result<Option<Fleet>, CliError> {
+        self.fleet_file_as(named, look, fleet_file::parse).await
+    }
+
+    /// As [`Session::fleet_file`], with another reading of the text.
+    ///
+    /// # Errors
+    /// As [`Session::fleet_file`].
+    pub async fn fleet_file_as(
+        &self,
+        named: Option<&Path>,
+        look: bool,
+        parse: fn(&str, &str) -> Result<Fleet, fleet_file::FleetFileError>,
+    ) -> Result<Option<Fleet>, CliError> {
         let (path, text) = match named {
             Some(path) if path == Path::new("-") => ("standard input".to_owned(), read_stdin()?),
             Some(path) => (path.display().to_string(), read(path)?),
@@ -153,12 +170,15 @@ impl Session {
             }
             None => return Ok(None),
         };
-        let mut fleet = fleet_file::parse(&text, &path)
+        let mut fleet = parse(&text, &path)
             .map_err(|error| CliError::from_error(Exit::Config, &error).hint("`kindmesh schema` prints what a fleet file may hold"))?;
+        let folder = named.and_then(Path::parent).unwrap_or(Path::new(""));
+        if let Some(mesh) = &mut fleet.mesh {
+            mesh.resolve(folder);
+        }
         if let Some(metallb) = &mut fleet.addons.metallb
             && let Some(place) = &metallb.manifest_from
         {
-            let folder = named.and_then(Path::parent).unwrap_or(Path::new(""));
             metallb.manifest = Some(self.or_cancelled(manifest(place, folder)).await?);
         }
         Ok(Some(fleet))

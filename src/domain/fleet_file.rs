@@ -21,7 +21,7 @@ mod mesh;
 mod shape;
 mod switch;
 
-use duration::DurationError;
+pub use duration::{DurationError, parse as parse_duration};
 
 /// `apiVersion` of a fleet file.
 pub const API_VERSION: &str = "kindmesh.dev/v1alpha1";
@@ -111,8 +111,21 @@ pub enum Fault {
 /// # Errors
 /// [`FleetFileError`] for the first thing that is wrong, with its place.
 pub fn parse(text: &str, file: &str) -> Result<Fleet, FleetFileError> {
+    parse_as(text, file, false)
+}
+
+/// As [`parse`], with a mesh: that of the file, even if it is switched off there, or else one with
+/// nothing but defaults.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with_mesh(text: &str, file: &str) -> Result<Fleet, FleetFileError> {
+    parse_as(text, file, true)
+}
+
+fn parse_as(text: &str, file: &str, with_mesh: bool) -> Result<Fleet, FleetFileError> {
     let located = |(line, column): (u64, u64), fault| FleetFileError { file: file.to_owned(), line, column, fault: Box::new(fault) };
-    let read = convert::read(text).map_err(|(place, fault)| located(place, fault))?;
+    let read = convert::read(text, with_mesh).map_err(|(place, fault)| located(place, fault))?;
     let built = read.builder.build();
     built.map_err(|error| located(read.places.find(error.place), error.into()))
 }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::name::context_name;
@@ -198,6 +200,13 @@ impl ClusterEntry {
         only("contexts", "context")?;
         let Value::Object(fields) = only("clusters", "cluster")? else { return Err(shape("its cluster is empty")) };
         Ok(Self { name: context_name(cluster), cluster: fields, user: only("users", "user")? })
+    }
+
+    /// An entry for a server and whoever holds a token; `ca` is the server's certificate authority, PEM.
+    pub fn with_token(cluster: &str, server: &str, ca: &str, token: &str) -> Self {
+        let fields = json!({"server": server, "certificate-authority-data": STANDARD.encode(ca)});
+        let cluster_fields = fields.as_object().cloned().unwrap_or_default();
+        Self { name: context_name(cluster), cluster: cluster_fields, user: json!({"token": token}) }
     }
 
     /// The same with another address of the API server, such as [`server_url`] makes.

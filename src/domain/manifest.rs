@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 /// One object of a manifest: an `apiVersion`, a `kind`, a `metadata.name` and whatever else.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Object {
     value: Value,
     id: ObjectId,
@@ -217,6 +217,37 @@ impl Object {
         &self.value
     }
 
+    /// Gives it another name.
+    pub fn set_name(&mut self, name: &str) {
+        self.id.name = name.to_owned();
+        self.set(&["metadata", "name"], Value::from(name));
+    }
+
+    /// Sets a field, named by the keys on the way to it; objects that are missing on the way are made.
+    /// False when something else than an object is in the way.
+    ///
+    /// The fields that name the object are not set so: see [`Object::set_name`].
+    pub fn set(&mut self, path: &[&str], value: Value) -> bool {
+        let Some((last, way)) = path.split_last() else { return false };
+        let mut here = &mut self.value;
+        for key in way {
+            let Some(fields) = here.as_object_mut() else { return false };
+            here = fields.entry(*key).or_insert_with(|| Value::Object(serde_json::Map::new()));
+        }
+        let Some(fields) = here.as_object_mut() else { return false };
+        fields.insert((*last).to_owned(), value);
+        true
+    }
+
+    /// Removes a field from every entry of a list of objects, such as the webhooks of a configuration.
+    pub fn remove_from_each(&mut self, list: &str, field: &str) {
+        for entry in self.value.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(fields) = entry.as_object_mut() {
+                fields.remove(field);
+            }
+        }
+    }
+
     /// Whether it is a custom resource definition.
     pub fn is_definition(&self) -> bool {
         self.id.kind == "CustomResourceDefinition" && self.id.group() == "apiextensions.k8s.io"
@@ -286,6 +317,13 @@ impl TryFrom<Value> for Object {
             None => Self::new(value, 1),
             Some(found) => Err(ManifestError::NotAnObject { document: 1, found }),
         }
+    }
+}
+
+impl fmt::Debug for Object {
+    /// Without its content: an object may be a Secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Object").field(&self.id).finish()
     }
 }
 

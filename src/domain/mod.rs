@@ -16,6 +16,7 @@ pub mod mesh;
 pub mod name;
 pub mod net;
 pub mod node;
+pub mod pki;
 pub mod proxy;
 pub mod spec_record;
 pub mod suggest;

@@ -219,7 +219,7 @@ pub async fn read_pools(server: &ApiServer, limit: Duration) -> Result<Vec<AddrR
     Ok(addresses.filter_map(Value::as_str).filter_map(|text| text.parse().ok()).collect())
 }
 
-fn resource(kind: &str, plural: &str) -> ApiResource {
+pub(crate) fn resource(kind: &str, plural: &str) -> ApiResource {
     ApiResource {
         group: "metallb.io".to_owned(),
         version: "v1beta1".to_owned(),

@@ -1,12 +1,19 @@
 //! API servers: apply, wait, install. The only place that names the Kubernetes client.
 
 pub mod apply;
+pub mod cacerts;
 pub mod client;
 pub mod deadline;
+pub mod envoy;
 pub mod error;
 pub mod fetch;
+pub mod istio;
+pub mod istiod;
+pub mod mesh_objects;
 pub mod metallb;
 pub mod nodes;
+pub mod pod_exec;
+pub mod portforward;
 pub mod probe;
 pub mod sample;
 pub mod services;
@@ -18,7 +25,7 @@ mod state;
 mod watch;
 
 #[cfg(test)]
-mod mock;
+pub(crate) mod mock;
 
 pub use apply::{Applied, ApplyOptions, Change, apply};
 pub use client::ApiServer;

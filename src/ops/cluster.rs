@@ -22,6 +22,7 @@ use super::error::{Error, ErrorKind, Result};
 use super::image::NodeImage;
 use super::install;
 use super::kubeconfig_entry;
+use super::mesh::{self, MeshPlan};
 use super::nodes;
 use super::report::ClusterReport;
 
@@ -38,10 +39,18 @@ pub(super) struct ClusterPlan<'a> {
     pub(super) addresses: &'a BTreeMap<String, Ipv4Addr>,
 }
 
+/// A cluster that is there, and the way to it.
+pub(super) struct Built {
+    pub(super) report: ClusterReport,
+    pub(super) server: ApiServer,
+    /// Its own part of the mesh; `None` without one.
+    pub(super) mesh: Option<mesh::Installed>,
+}
+
 /// Makes the cluster what the plan says.
 ///
 /// Undo: [`super::down`], which finds every container by label.
-pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>) -> Result<ClusterReport> {
+pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&MeshPlan>) -> Result<Built> {
     let begun = Instant::now();
     let scope = km.cluster_scope(plan.spec.name.as_str());
     let engine = km.engine.as_ref();
@@ -67,17 +76,22 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>) -> Result<Clus
     let server = api_server::connect(engine, plan.spec.name.as_str(), &control_plane).await?;
     api_server_ready(plan, &server, &scope).await?;
     let is_first = plan.fleet.clusters.first().is_some_and(|first| first.name == plan.spec.name);
-    let (wrote, joined, installed, sample) = tokio::try_join!(
+    let meshed = async {
+        let Some(mesh) = mesh else { return Ok(None) };
+        mesh::install(plan, mesh, &server, &scope).await.map(Some)
+    };
+    let (wrote, joined, installed, sample, meshed) = tokio::try_join!(
         kubeconfig_entry::write(km, plan.spec.name.as_str(), is_first, &control_plane, &scope),
         join_workers(km, plan, &scope, &control_plane, &made),
         install::base(engine, plan, &server, &control_plane, &scope),
         install::addons(plan, &server, &scope),
+        meshed,
     )?;
-    changed |= wrote | joined | installed | sample.changed;
+    changed |= wrote | joined | installed | sample.changed | meshed.as_ref().is_some_and(|meshed| meshed.changed);
     wait_ready(plan, &server, &made, &scope).await?;
 
     let version = bootstrap::node_version(engine, &control_plane, &scope.cancel).await?;
-    Ok(ClusterReport {
+    let report = ClusterReport {
         name: plan.spec.name.to_string(),
         context: plan.spec.name.context(),
         kubernetes_version: version.to_string(),
@@ -88,7 +102,8 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>) -> Result<Clus
         sample_address: sample.value,
         changed,
         took: begun.elapsed(),
-    })
+    };
+    Ok(Built { report, server, mesh: meshed })
 }
 
 /// Creates and starts every node container, all at once.

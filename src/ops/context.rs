@@ -24,6 +24,7 @@ pub struct Kindmesh {
     pub(super) kubeconfig: Option<KubeconfigTarget>,
     pub(super) proxy: ProxySettings,
     pub(super) registry_config: Option<PathBuf>,
+    pub(super) state_dir: Option<PathBuf>,
     begun: Instant,
 }
 
@@ -65,6 +66,7 @@ impl Kindmesh {
             kubeconfig: None,
             proxy: ProxySettings::default(),
             registry_config: None,
+            state_dir: None,
             begun: Instant::now(),
         }
     }
@@ -102,6 +104,14 @@ impl Kindmesh {
     #[must_use]
     pub fn registry_config(mut self, path: PathBuf) -> Self {
         self.registry_config = Some(path);
+        self
+    }
+
+    /// Keeps what must outlive a fleet's clusters below this folder, a sub-folder for each fleet: the
+    /// roots of meshes. Without it there are no meshes.
+    #[must_use]
+    pub fn state_dir(mut self, folder: PathBuf) -> Self {
+        self.state_dir = Some(folder);
         self
     }
 

@@ -12,7 +12,7 @@ use super::context::{Kindmesh, Outcome, Scope};
 use super::error::{Error, ErrorKind, Result};
 use super::inventory::Inventory;
 use super::report::DownReport;
-use super::{kubeconfig_entry, network};
+use super::{kubeconfig_entry, mesh, network};
 
 /// Killing and removing a node takes about a second; an engine under load is given time.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -32,7 +32,12 @@ impl Kindmesh {
         let containers = remove_containers(&km, &containers, &scope).await;
         // What failed above keeps its network; everything else goes all the same.
         let (networks, networks_kept) = network::remove(km.engine.as_ref(), fleet).await?;
-        Ok(DownReport { networks, networks_kept, ..containers? })
+        let containers = containers?;
+        // With the last cluster goes what they all trusted.
+        if let Some(store) = km.ca_store(fleet) {
+            store.remove()?;
+        }
+        Ok(DownReport { networks, networks_kept, ..containers })
     }
 
     /// Removes every fleet that kindmesh made on this engine, and helper containers that a killed
@@ -76,13 +81,15 @@ impl Kindmesh {
             // Says which clusters there are.
             inventory.control_plane(cluster)?;
         }
-        remove_containers(&km, nodes, &km.cluster_scope(cluster)).await
+        let scope = km.cluster_scope(cluster);
+        mesh::forget(&km, cluster, &inventory, &scope).await;
+        remove_containers(&km, nodes, &scope).await
     }
 }
 
 /// Removes containers at once, with their volumes and their clusters' kubeconfig entries, and makes
 /// sure that they are gone.
-async fn remove_containers(km: &Kindmesh, containers: &[ContainerInfo], scope: &Scope) -> Result<DownReport> {
+pub(super) async fn remove_containers(km: &Kindmesh, containers: &[ContainerInfo], scope: &Scope) -> Result<DownReport> {
     if containers.is_empty() {
         return Ok(DownReport::default());
     }

@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Timeout,
     /// A node or an API server failed.
     Cluster,
+    /// A mesh that was looked at and is not right.
+    Unproven,
     /// A file could not be read or written.
     File,
     /// The caller gave up.

@@ -72,7 +72,8 @@ pub(super) async fn addons(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &S
     if plan.fleet.addons.metallb.is_some() {
         outcome.changed |= install_metallb(plan, server, scope).await?;
     }
-    if plan.fleet.addons.sample {
+    // A mesh brings a sample of its own.
+    if plan.fleet.addons.sample && plan.fleet.mesh.is_none() {
         let sample = install_sample(plan, server, scope).await?;
         outcome.changed |= sample.changed;
         outcome.value = sample.value;
@@ -102,7 +103,7 @@ pub(super) async fn system_ready(plan: &ClusterPlan<'_>, server: &ApiServer, nod
         .into_iter()
         // Another manifest may bring pods that are meant to wait for something.
         .chain(addons.metallb.as_ref().filter(|metallb| metallb.manifest.is_none()).map(|_| metallb::NAMESPACE))
-        .chain(addons.sample.then_some(sample::NAMESPACE))
+        .chain((addons.sample && plan.fleet.mesh.is_none()).then_some(sample::NAMESPACE))
         .collect();
     wait::nodes_ready(server, &names, deadline, seen).await.map_err(|error| failed("wait for nodes", error))?;
     wait::system_pods_running(server, &namespaces, &starts, deadline, seen).await.map_err(|error| failed("wait for system pods", error))?;
@@ -187,7 +188,8 @@ fn bad_manifest(node: &ContainerInfo, path: &str, error: impl std::error::Error 
     Error::new(ErrorKind::Image, format!("{path} in node {} cannot be read as a manifest", node.name)).because(error)
 }
 
-fn failed(what: &str, error: K8sError) -> Error {
+/// The error of a step that an API server did not let through.
+pub(super) fn failed(what: &str, error: K8sError) -> Error {
     let kind = if matches!(error, K8sError::Timeout { .. }) { ErrorKind::Timeout } else { ErrorKind::Cluster };
     Error::new(kind, format!("{what} failed")).because(error)
 }

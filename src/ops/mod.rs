@@ -17,6 +17,7 @@ mod install;
 mod inventory;
 mod kubeconfig_entry;
 mod kubeconfig_file;
+pub mod mesh;
 mod network;
 pub mod nodeimage;
 mod nodes;
@@ -30,7 +31,12 @@ mod up;
 pub use crate::domain::proxy::ProxySettings;
 pub use context::{Kindmesh, KubeconfigTarget};
 pub use error::{Error, ErrorKind, Result};
-pub use report::{ClusterEntry, ClusterReport, ClusterStatus, DownReport, FleetStatus, NodeEntry, ServiceStatus, UpReport};
+pub use mesh::{VerifiedCluster, VerifyOptions, VerifyReport};
+pub use report::{
+    ClusterEntry, ClusterReport, ClusterStatus, DownReport, FleetStatus, MeshMember, MeshReport, MeshStatus, NodeEntry, ServiceStatus,
+    UpReport,
+};
+pub use up::UpOptions;
 
 #[cfg(test)]
 mod tests;

@@ -39,6 +39,21 @@ pub(super) async fn check(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory) -
     Ok(())
 }
 
+/// Clusters of the fleet that its description does not have, to be removed when that is asked for.
+pub(super) fn surplus(fleet: &Fleet, inventory: &Inventory, prune: bool) -> Result<Vec<String>> {
+    let described = |name: &str| fleet.clusters.iter().any(|cluster| cluster.name.as_str() == name);
+    let surplus: Vec<String> = inventory.of_fleet(&fleet.name).map(|(name, _)| name.to_owned()).filter(|name| !described(name)).collect();
+    if surplus.is_empty() || prune {
+        return Ok(surplus);
+    }
+    let noun = if surplus.len() == 1 { "a cluster" } else { "clusters" };
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("fleet {} has {noun} that its description does not have: {}", fleet.name, surplus.join(", ")),
+    )
+    .hint("remove them with `--prune`, or describe them; the others stay as they are"))
+}
+
 /// Refuses to make something else of a cluster that is there: what its record says cannot be changed
 /// in place.
 pub(super) fn check_unchanged(cluster: &ClusterSpec, image: &str, inventory: &Inventory) -> Result<()> {

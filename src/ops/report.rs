@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::mesh::VerifyReport;
 use crate::domain::net::range::AddrRange;
 
 /// What `up` made or found.
@@ -19,11 +20,50 @@ pub struct UpReport {
     pub privileges: String,
     /// The clusters, in the order of the fleet file.
     pub clusters: Vec<ClusterReport>,
+    /// The mesh, when the fleet has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<MeshReport>,
     /// False when everything was there already.
     pub changed: bool,
     /// How long it took, in seconds.
     #[serde(serialize_with = "seconds")]
     pub took: Duration,
+}
+
+/// The mesh of an [`UpReport`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MeshReport {
+    /// Mesh id.
+    pub id: String,
+    /// Its members, in the order of the fleet file.
+    pub clusters: Vec<MeshMember>,
+    /// Whether the sample runs in every cluster; with an ingress gateway it answers there at `/hello`.
+    pub sample: bool,
+    /// What proved it; `None` when that was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<VerifyReport>,
+    /// False when everything was there already.
+    pub changed: bool,
+}
+
+/// A cluster of a mesh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MeshMember {
+    /// Name of the cluster, and its id in the mesh.
+    pub cluster: String,
+    /// Name of its network in the mesh.
+    pub network: String,
+    /// Address through which the other clusters call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub east_west_gateway: Option<IpAddr>,
+    /// Address through which the outside calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress_gateway: Option<IpAddr>,
+    /// Address of the gateway through which calls leave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress_gateway: Option<IpAddr>,
 }
 
 /// One cluster of an [`UpReport`].
@@ -106,6 +146,37 @@ pub struct ClusterStatus {
     pub nodes: Vec<NodeEntry>,
     /// Services of type LoadBalancer.
     pub services: Vec<ServiceStatus>,
+    /// Its part in a mesh; `None` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<MeshStatus>,
+}
+
+/// A cluster's part in a mesh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MeshStatus {
+    /// Mesh id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Version of the control plane: the tag of its image.
+    pub version: String,
+    /// Network in the mesh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// Address through which the other clusters call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub east_west_gateway: Option<IpAddr>,
+    /// Address through which the outside calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress_gateway: Option<IpAddr>,
+    /// Address of the gateway through which calls leave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress_gateway: Option<IpAddr>,
+    /// Clusters that it has remote secrets for.
+    pub remote_clusters: Vec<String>,
+    /// Why the control plane is not available.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// A node container, and the Kubernetes node in it.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use crate::domain::istio::GatewayKind;
+use crate::domain::mesh::spec::SYSTEM_NAMESPACE;
 use crate::domain::name::FleetName;
 use crate::engine::ContainerInfo;
 use crate::k8s::{self, ApiServer};
@@ -13,7 +15,7 @@ use super::api_server;
 use super::context::Kindmesh;
 use super::error::{Error, ErrorKind, Result};
 use super::inventory::{Inventory, fleet_of, is_running, role};
-use super::report::{ClusterEntry, ClusterStatus, FleetStatus, NodeEntry, ServiceStatus};
+use super::report::{ClusterEntry, ClusterStatus, FleetStatus, MeshStatus, NodeEntry, ServiceStatus};
 
 /// An API server that does not answer in this time is shown as not answering.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
@@ -126,6 +128,7 @@ impl Kindmesh {
             error: None,
             nodes: nodes.iter().map(|node| entry(cluster, node)).collect(),
             services: Vec::new(),
+            mesh: None,
         };
         let server = async {
             let control_plane = inventory.control_plane(cluster)?;
@@ -160,7 +163,27 @@ async fn ask(server: &ApiServer, status: &mut ClusterStatus) -> Result<()> {
         .into_iter()
         .map(|service| ServiceStatus { namespace: service.namespace, name: service.name, address: service.address, ports: service.ports })
         .collect();
+    status.mesh = mesh(server, &status.services).await.map_err(failed)?;
     Ok(())
+}
+
+async fn mesh(server: &ApiServer, services: &[ServiceStatus]) -> k8s::Result<Option<MeshStatus>> {
+    let Some(control_plane) = k8s::istio::control_plane(server).await? else { return Ok(None) };
+    let (network, remote_clusters) = tokio::try_join!(k8s::mesh_objects::namespace_network(server), k8s::istio::remote_clusters(server))?;
+    let gateway = |kind: GatewayKind| {
+        let named = |service: &&ServiceStatus| service.namespace == SYSTEM_NAMESPACE && service.name == kind.name();
+        services.iter().find(named).and_then(|service| service.address)
+    };
+    Ok(Some(MeshStatus {
+        id: control_plane.mesh_id,
+        version: control_plane.version,
+        network,
+        east_west_gateway: gateway(GatewayKind::EastWest),
+        ingress_gateway: gateway(GatewayKind::Ingress),
+        egress_gateway: gateway(GatewayKind::Egress),
+        remote_clusters,
+        problem: control_plane.problem,
+    }))
 }
 
 fn entry(cluster: &str, node: &ContainerInfo) -> NodeEntry {

@@ -1,6 +1,7 @@
 //! Steps of fleets on an engine in memory: races, faults, lost answers, and what must not be touched.
 
 mod down;
+mod mesh;
 mod network;
 mod preflight;
 mod privileges;

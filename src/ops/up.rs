@@ -14,16 +14,17 @@ use crate::domain::net::addresses::node_addresses;
 use crate::domain::net::pool::reserved_of;
 use crate::domain::net::range::AddrRange;
 use crate::domain::node::Profile;
-use crate::engine::{ContainerState, Engine};
+use crate::engine::{ContainerInfo, ContainerState, Engine};
 
-use super::cluster::{self, ClusterPlan};
+use super::cluster::{self, Built, ClusterPlan};
 use super::context::{Kindmesh, Outcome, Scope};
 use super::error::{Error, ErrorKind, Result};
 use super::image::{self, NodeImage};
 use super::inventory::Inventory;
+use super::mesh::{self, MeshPlan};
 use super::nodes::{self, NodePlan};
 use super::report::{ClusterReport, UpReport};
-use super::{network, pools, preflight, privileges};
+use super::{down, network, pools, preflight, privileges};
 
 /// Creating containers copies a little data; ten of them on a slow disk stay far below this.
 const RESERVE_DEADLINE: Duration = Duration::from_secs(120);
@@ -40,6 +41,15 @@ struct Ground<'a> {
     images: BTreeMap<String, NodeImage>,
     profile: Profile,
     network: NetworkInfo,
+    /// What is wanted of the mesh, with the files that were named.
+    mesh: Option<mesh::Request>,
+}
+
+/// How to bring a fleet up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpOptions {
+    /// Remove clusters of the fleet that its description no longer has; without this they are refused.
+    pub prune: bool,
 }
 
 /// Image and version that a cluster asks for.
@@ -58,12 +68,22 @@ impl Kindmesh {
     /// # Errors
     /// The first failure, naming object and cause; see [`ErrorKind`].
     pub async fn up(&self, fleet: &Fleet) -> Result<UpReport> {
+        self.up_with(fleet, &UpOptions::default()).await
+    }
+
+    /// [`Kindmesh::up`] with options.
+    ///
+    /// # Errors
+    /// As [`Kindmesh::up`].
+    pub async fn up_with(&self, fleet: &Fleet, options: &UpOptions) -> Result<UpReport> {
         let km = self.begin();
         let scope = km.fleet_scope();
         let engine = km.engine.as_ref();
 
         let inventory = Inventory::read(engine).await?;
+        let surplus = preflight::surplus(fleet, &inventory, options.prune)?;
         preflight::check(&km, fleet, &inventory).await?;
+        let mesh = mesh::Request::read(&km, fleet).await?;
         let facts = engine.facts().await?;
         preflight::check_host(fleet, &facts)?;
         let images = find_images(&km, fleet, &scope).await?;
@@ -74,14 +94,15 @@ impl Kindmesh {
         }
         let any_image = images.values().next().map(|image| image.reference.clone()).unwrap_or_default();
         let profile = privileges::choose(&km.engine, fleet, &inventory, &any_image, &scope).await?;
-        let mut ground = Ground { fleet, facts, images, profile, network: NetworkInfo::default() };
+        let pruned = prune(&km, &surplus, &inventory, &scope).await?;
+        let mut ground = Ground { fleet, facts, images, profile, network: NetworkInfo::default(), mesh };
         let mut tries = 0;
-        let (network_made, clusters) = loop {
+        let (network_made, built) = loop {
             tries += 1;
             let network_made;
             (ground.network, network_made) = make_network(engine, fleet, &scope).await?;
             match build(&km, &ground, &scope).await {
-                Ok(clusters) => break (network_made, clusters),
+                Ok(built) => break (network_made, built),
                 // Another fleet made the network and went down before a node of this one held it.
                 Err(_) if tries < NETWORK_TRIES && network::gone(engine, &ground.network).await => {
                     scope.warn("ensure network", format!("network {} was removed by another fleet; making it again", ground.network.name));
@@ -91,15 +112,29 @@ impl Kindmesh {
             }
         };
 
+        let joined = mesh::join(&km, fleet, &built, &scope).await?;
+        let clusters: Vec<ClusterReport> = built.into_iter().map(|built| built.report).collect();
         Ok(UpReport {
             fleet: fleet.name.to_string(),
             network: ground.network.name.clone(),
             privileges: ground.profile.name().to_owned(),
-            changed: network_made || clusters.iter().any(|cluster| cluster.changed),
+            changed: network_made
+                || pruned
+                || clusters.iter().any(|cluster| cluster.changed)
+                || joined.as_ref().is_some_and(|joined| joined.changed),
             clusters,
+            mesh: joined,
             took: km.elapsed(),
         })
     }
+}
+
+/// Removes clusters that the fleet's description no longer has. What the others know of them goes with
+/// the rest of their mesh.
+async fn prune(km: &Kindmesh, surplus: &[String], inventory: &Inventory, scope: &Scope) -> Result<bool> {
+    let nodes: Vec<ContainerInfo> = surplus.iter().flat_map(|cluster| inventory.nodes(cluster)).cloned().collect();
+    down::remove_containers(km, &nodes, scope).await?;
+    Ok(!nodes.is_empty())
 }
 
 async fn make_network(engine: &dyn Engine, fleet: &Fleet, scope: &Scope) -> Result<(NetworkInfo, bool)> {
@@ -199,11 +234,16 @@ async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Re
 }
 
 /// Builds all clusters at once. One that fails does not stop the others.
-async fn build(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Vec<ClusterReport>> {
+async fn build(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Vec<Built>> {
     let (pools, addresses) = reserve(km, ground, scope).await?;
+    let mesh = match &ground.mesh {
+        Some(request) => Some(MeshPlan::prepare(km, ground.fleet, request, scope).await?),
+        None => None,
+    };
+    let mesh = mesh.as_ref();
     let plans = ground.fleet.clusters.iter().map(|spec| ground.plan(spec.name.as_str(), &pools, &addresses)).collect::<Result<Vec<_>>>()?;
     let results = join_all(plans.iter().map(|plan| async move {
-        cluster::ensure(km, plan).await.map_err(|error| error.within(format_args!("cluster {}", plan.spec.name)))
+        cluster::ensure(km, plan, mesh).await.map_err(|error| error.within(format_args!("cluster {}", plan.spec.name)))
     }))
     .await;
     let (done, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);

@@ -8,7 +8,7 @@ fn stdout(args: &str) -> String {
 
 #[test]
 fn help() {
-    insta::assert_snapshot!(stdout("--help"), @r#"
+    insta::assert_snapshot!(stdout("--help"), @r"
     Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
 
     Usage: kindmesh [OPTIONS] <COMMAND>
@@ -17,7 +17,10 @@ fn help() {
       up          Create a fleet, or complete it
       down        Remove a fleet, with everything made for it
       status      Show fleets: clusters, nodes, pools, addresses
+      verify      Prove a mesh by traffic
+      graph       Draw a fleet as SVG or Mermaid
       get         List clusters and nodes, print a kubeconfig
+      mesh        Work with the mesh of a fleet
       network     Work with networks
       build       Build images
       schema      Print the JSON schema of the fleet file
@@ -30,11 +33,12 @@ fn help() {
       -V, --version  Print version
 
     Global options:
-      -H, --host <URL>       Address of the engine, unix://… or tcp://… [default: as the docker command]
-          --context <NAME>   Docker context of the engine [default: as the docker command]
-      -o, --output <FORMAT>  text, or json: a document on standard output, events on standard error [default: text]
-      -q, --quiet            Tell nothing but errors and results
-      -v, --verbose...       Tell more; twice for every detail
+      -H, --host <URL>          Address of the engine, unix://… or tcp://… [default: as the docker command]
+          --context <NAME>      Docker context of the engine [default: as the docker command]
+          --state-dir <FOLDER>  Folder for root certificates of meshes [default: ~/.local/state/kindmesh]
+      -o, --output <FORMAT>     text, or json: a document on standard output, events on standard error [default: text]
+      -q, --quiet               Tell nothing but errors and results
+      -v, --verbose...          Tell more; twice for every detail
 
     Makes fleets of kind-compatible clusters on one network, gives each its own pool of LoadBalancer
     addresses, and writes their kubeconfig entries. Needs an engine that speaks Docker's API, and calls
@@ -47,12 +51,12 @@ fn help() {
       kindmesh down               remove it
 
     See also: kindmesh help environment, kindmesh help exit-codes
-    "#);
+    ");
 }
 
 #[test]
 fn help_of_up() {
-    insta::assert_snapshot!(stdout("help up"), @r#"
+    insta::assert_snapshot!(stdout("help up"), @r"
     Create a fleet, or complete it
 
     Usage: kindmesh up [OPTIONS]
@@ -65,15 +69,24 @@ fn help_of_up() {
           --kubernetes-version <VERSION>  Kubernetes version of every cluster
           --privileges <PROFILE>          Rights of node containers: auto, privileged or reduced [default: auto]
           --sample                        Install a small web service with a LoadBalancer address into every cluster
-          --kubeconfig <FILE>             Kubeconfig file that gets the entries [default: as kubectl]
       -h, --help                          Print help
 
+    Mesh:
+          --mesh                     Install an Istio mesh over all clusters
+          --istio-version <VERSION>  Version of Istio [default: that of the node image, else 1.31.1]
+          --istio-charts <FOLDER>    Folder of Istio's charts base, istiod and gateway [default: those of the node image, else a download]
+          --istio-values <FILE>      File of values for the istiod chart; may be given several times, the later wins
+          --istio-operator <FILE>    File with an IstioOperator
+          --root-ca <FILE>           Root certificate of one's own, PEM [default: one made for the fleet and kept]
+          --root-key <FILE>          Private key of the root certificate, PEM
+
     Global options:
-      -H, --host <URL>       Address of the engine, unix://… or tcp://… [default: as the docker command]
-          --context <NAME>   Docker context of the engine [default: as the docker command]
-      -o, --output <FORMAT>  text, or json: a document on standard output, events on standard error [default: text]
-      -q, --quiet            Tell nothing but errors and results
-      -v, --verbose...       Tell more; twice for every detail
+      -H, --host <URL>          Address of the engine, unix://… or tcp://… [default: as the docker command]
+          --context <NAME>      Docker context of the engine [default: as the docker command]
+          --state-dir <FOLDER>  Folder for root certificates of meshes [default: ~/.local/state/kindmesh]
+      -o, --output <FORMAT>     text, or json: a document on standard output, events on standard error [default: text]
+      -q, --quiet               Tell nothing but errors and results
+      -v, --verbose...          Tell more; twice for every detail
 
     Without a file the fleet has two clusters, cluster1 and cluster2, on the network that kind uses.
     Running it again completes what is missing and changes nothing else.
@@ -83,11 +96,12 @@ fn help_of_up() {
     Examples:
       kindmesh up                                  two clusters, each with LoadBalancer addresses
       kindmesh up --sample                         and a small web service on one of them in each cluster
+      kindmesh up --mesh                           and one Istio mesh over all clusters
       kindmesh up --clusters 3 --fleet trio        three clusters under a name of their own
       kindmesh up -f fleet.yaml                    what a file says
       kindmesh up --kubernetes-version v1.33.1     another Kubernetes
       kindmesh up -o json 2>events.jsonl           for programs
-    "#);
+    ");
 }
 
 #[test]
@@ -96,11 +110,16 @@ fn every_command_has_help() {
         "up",
         "down",
         "status",
+        "verify",
+        "graph",
         "get",
         "get clusters",
         "get nodes",
         "get kubeconfig",
         "network",
+        "mesh",
+        "mesh ca",
+        "mesh ca rotate",
         "network pools",
         "build",
         "build node-image",
@@ -133,7 +152,7 @@ fn version() {
 fn schema_is_a_json_schema() {
     let schema: serde_json::Value = serde_json::from_str(&stdout("schema")).unwrap();
     assert!(schema["$schema"].as_str().unwrap().contains("json-schema.org"), "{schema}");
-    for field in ["apiVersion", "kind", "name", "clusters", "network"] {
+    for field in ["apiVersion", "kind", "name", "clusters", "network", "mesh"] {
         assert!(schema["properties"].get(field).is_some(), "{field} is not in the schema");
     }
 }
@@ -163,12 +182,13 @@ fn topics() {
     7     timeout     a deadline passed; the message has the last state seen
     8     cluster     a node or an API server failed
     9     notFound    what was asked for does not exist
+    10    unproven    a mesh could not be proven; every failure has a name and a next step
     130   cancelled   stopped by a signal
     141   brokenPipe  the reader of the output went away
     "#);
     assert_eq!(table.trim(), stdout("exit-codes").trim());
     let variables = stdout("help environment");
-    for name in ["DOCKER_HOST", "KUBECONFIG", "NO_PROXY", "KINDMESH_LOG"] {
+    for name in ["DOCKER_HOST", "KUBECONFIG", "NO_PROXY", "KINDMESH_LOG", "KINDMESH_STATE_DIR"] {
         assert!(variables.contains(name), "{name} is not in: {variables}");
     }
 }

@@ -12,8 +12,8 @@ use crate::ops::nodeimage::{self, Build, BuildError, Tools};
 use clap::{Args, Subcommand};
 
 const EXAMPLES: &str = "\
-Needs Go and mmdebstrap, the only programs that kindmesh ever runs, and no image registry. The first
-build takes long; a second one with nothing changed takes seconds.
+Needs Go, mmdebstrap and Python's pip, the only programs that kindmesh ever runs, and no image registry.
+The first build takes long; a second one with nothing changed takes seconds.
 
 Examples:
   kindmesh build node-image
@@ -54,6 +54,9 @@ struct NodeImageArgs {
     /// Debian's root builder
     #[arg(long, value_name = "PATH", default_value = "mmdebstrap")]
     mmdebstrap: PathBuf,
+    /// Python with its module pip
+    #[arg(long, value_name = "PATH", default_value = "python3")]
+    python: PathBuf,
     /// Leave kubectl, kube-apiserver and the other programs in the cache, in bin/VERSION
     #[arg(long)]
     programs: bool,
@@ -80,7 +83,12 @@ async fn node_image(session: &Session, args: &NodeImageArgs) -> Result<(), CliEr
         version,
         cache,
         recipe: args.recipe.clone(),
-        tools: Tools { go: args.go.clone(), mmdebstrap: args.mmdebstrap.clone(), env: session.env().for_programs() },
+        tools: Tools {
+            go: args.go.clone(),
+            mmdebstrap: args.mmdebstrap.clone(),
+            python: args.python.clone(),
+            env: session.env().for_programs(),
+        },
         programs: args.programs,
     };
     let engine = session.engine().await?;

@@ -48,6 +48,7 @@ fn text(fleets: &[FleetStatus]) -> String {
     let mut clusters = Table::new(["FLEET", "CLUSTER", "NETWORK", "KUBERNETES", "API SERVER", "POOL"]);
     let mut nodes = Table::new(["CLUSTER", "NODE", "ROLE", "STATE", "READY", "ADDRESS"]);
     let mut services = Table::new(["CLUSTER", "SERVICE", "ADDRESS", "PORTS"]);
+    let mut mesh = Table::new(["CLUSTER", "MESH", "ISTIO", "NETWORK", "EAST-WEST", "INGRESS", "KNOWS"]);
     let mut problems = String::new();
     for fleet in fleets {
         for cluster in &fleet.clusters {
@@ -61,6 +62,10 @@ fn text(fleets: &[FleetStatus]) -> String {
             ]);
             node_rows(cluster, &mut nodes);
             service_rows(cluster, &mut services);
+            mesh_rows(cluster, &mut mesh);
+            if let Some(problem) = cluster.mesh.as_ref().and_then(|mesh| mesh.problem.as_ref()) {
+                problems.push_str(&format!("\n{}: {problem}\n", cluster.name));
+            }
             if let Some(error) = &cluster.error {
                 problems.push_str(&format!("\n{}: {error}\n", cluster.name));
             }
@@ -70,7 +75,22 @@ fn text(fleets: &[FleetStatus]) -> String {
         return String::new();
     }
     let services = if services.is_empty() { String::new() } else { format!("\n{services}") };
-    format!("{clusters}\n{nodes}{services}{problems}")
+    let mesh = if mesh.is_empty() { String::new() } else { format!("\n{mesh}") };
+    format!("{clusters}\n{nodes}{services}{mesh}{problems}")
+}
+
+fn mesh_rows(cluster: &ClusterStatus, table: &mut Table<7>) {
+    let Some(mesh) = &cluster.mesh else { return };
+    let address = |address: Option<std::net::IpAddr>| address.map(|address| address.to_string()).unwrap_or_default();
+    table.row([
+        cluster.name.clone(),
+        mesh.id.clone().unwrap_or_default(),
+        mesh.version.clone(),
+        mesh.network.clone().unwrap_or_default(),
+        address(mesh.east_west_gateway),
+        address(mesh.ingress_gateway),
+        mesh.remote_clusters.join(","),
+    ]);
 }
 
 fn node_rows(cluster: &ClusterStatus, table: &mut Table<6>) {
@@ -105,7 +125,7 @@ fn service_rows(cluster: &ClusterStatus, table: &mut Table<4>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::{NodeEntry, ServiceStatus};
+    use crate::ops::{MeshStatus, NodeEntry, ServiceStatus};
 
     fn cluster(name: &str) -> ClusterStatus {
         let node = NodeEntry {
@@ -131,6 +151,7 @@ mod tests {
             error: None,
             nodes: vec![node],
             services: vec![service],
+            mesh: None,
         }
     }
 
@@ -139,11 +160,22 @@ mod tests {
         let mut broken = cluster("b");
         broken.error = Some("the API server does not answer: connection refused".into());
         broken.kubernetes_version = None;
+        let mut whole = cluster("a");
+        whole.mesh = Some(MeshStatus {
+            id: Some("mesh1".into()),
+            version: "1.31.1".into(),
+            network: Some("network-a".into()),
+            east_west_gateway: Some([172, 18, 255, 231].into()),
+            ingress_gateway: None,
+            egress_gateway: None,
+            remote_clusters: vec!["b".into()],
+            problem: None,
+        });
         broken.services.clear();
         broken.nodes[0].state = "exited".into();
         broken.nodes[0].ready = None;
         broken.nodes[0].address = None;
-        let fleet = FleetStatus { name: "duo".into(), networks: vec!["kind".into()], clusters: vec![cluster("a"), broken] };
+        let fleet = FleetStatus { name: "duo".into(), networks: vec!["kind".into()], clusters: vec![whole, broken] };
         insta::assert_snapshot!(text(&[fleet]), @r"
         FLEET  CLUSTER  NETWORK  KUBERNETES  API SERVER               POOL
         duo    a        kind     v1.34.4     https://127.0.0.1:40001  172.18.255.230-172.18.255.254
@@ -155,6 +187,9 @@ mod tests {
 
         CLUSTER  SERVICE       ADDRESS         PORTS
         a        default/echo  172.18.255.230  80/TCP
+
+        CLUSTER  MESH   ISTIO   NETWORK    EAST-WEST       INGRESS  KNOWS
+        a        mesh1  1.31.1  network-a  172.18.255.231  -        b
 
         b: the API server does not answer: connection refused
         ");

@@ -9,11 +9,14 @@ use super::super::errors::CliError;
 use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::table::Table;
+use super::mesh_flags::MeshFlags;
+use super::verify;
 use crate::domain::fleet::{ClusterSpec, Fleet, Privileges};
 use crate::domain::fleet_builder::Place;
+use crate::domain::fleet_file;
 use crate::domain::name::FleetName;
 use crate::domain::version::KubernetesVersion;
-use crate::ops::UpReport;
+use crate::ops::{ClusterReport, UpOptions, UpReport};
 
 const EXAMPLES: &str = "\
 Without a file the fleet has two clusters, cluster1 and cluster2, on the network that kind uses.
@@ -24,6 +27,7 @@ capability that the host has and nothing more; --privileges asks for one or the 
 Examples:
   kindmesh up                                  two clusters, each with LoadBalancer addresses
   kindmesh up --sample                         and a small web service on one of them in each cluster
+  kindmesh up --mesh                           and one Istio mesh over all clusters
   kindmesh up --clusters 3 --fleet trio        three clusters under a name of their own
   kindmesh up -f fleet.yaml                    what a file says
   kindmesh up --kubernetes-version v1.33.1     another Kubernetes
@@ -57,6 +61,11 @@ pub struct UpArgs {
     /// Kubeconfig file that gets the entries [default: as kubectl]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+    /// Remove clusters of the fleet that its description no longer has
+    #[arg(long)]
+    prune: bool,
+    #[command(flatten)]
+    mesh: MeshFlags,
 }
 
 /// How much a node container may do.
@@ -77,7 +86,7 @@ enum Profile {
 pub async fn run(session: &Session, args: &UpArgs) -> Result<(), CliError> {
     let fleet = args.fleet(session).await?;
     let kindmesh = session.kindmesh(Some(session.kubeconfig_files(args.kubeconfig.as_deref())?)).await?;
-    let report = kindmesh.up(&fleet).await?;
+    let report = kindmesh.up_with(&fleet, &UpOptions { prune: args.prune }).await?;
     let closing = match report.changed {
         true => session.summary().closing(&format!("fleet {} is ready", report.fleet), report.took),
         false => format!("fleet {} was complete, nothing to do ({})", report.fleet, duration::short(report.took)),
@@ -97,10 +106,23 @@ fn text(report: &UpReport) -> String {
             cluster.nodes.len().to_string(),
             cluster.api_server.clone(),
             cluster.pool.to_string(),
-            cluster.sample_address.map(|address| format!("http://{address}/")).unwrap_or_default(),
+            sample_page(report, cluster),
         ]);
     }
-    table.to_string()
+    match report.mesh.as_ref().and_then(|mesh| mesh.proof.as_ref()) {
+        Some(proof) => format!("{table}\n{}", verify::text(proof)),
+        None => table.to_string(),
+    }
+}
+
+/// Where the sample answers this machine: its own address or, in a mesh, through the ingress gateway.
+fn sample_page(report: &UpReport, cluster: &ClusterReport) -> String {
+    if let Some(address) = cluster.sample_address {
+        return format!("http://{address}/");
+    }
+    let members = report.mesh.iter().filter(|mesh| mesh.sample).flat_map(|mesh| &mesh.clusters);
+    let mut ingress = members.filter(|member| member.cluster == cluster.name).filter_map(|member| member.ingress_gateway);
+    ingress.next().map(|address| format!("http://{address}/hello")).unwrap_or_default()
 }
 
 // === impl UpArgs ===
@@ -109,7 +131,8 @@ impl UpArgs {
     /// The fleet that file and flags describe; flags are stronger.
     async fn fleet(&self, session: &Session) -> Result<Fleet, CliError> {
         let unnamed = self.fleet.is_none() && self.clusters.is_none();
-        let mut fleet = match session.fleet_file(self.file.as_deref(), unnamed).await? {
+        let parse = if self.mesh.wanted() { fleet_file::parse_with_mesh } else { fleet_file::parse };
+        let mut fleet = match session.fleet_file_as(self.file.as_deref(), unnamed, parse).await? {
             Some(fleet) => fleet,
             None => session.plain_fleet(self.fleet.clone(), self.clusters)?,
         };
@@ -129,6 +152,7 @@ impl UpArgs {
             return Err(CliError::new(Exit::Config, "--sample needs MetalLB, which the fleet file leaves out"));
         }
         fleet.addons.sample |= self.sample;
+        self.mesh.apply(&mut fleet)?;
         Ok(fleet)
     }
 

@@ -32,6 +32,7 @@ pub struct MeshBuilder {
     operator: Option<PathBuf>,
     ingress_gateway: Option<bool>,
     egress_gateway: Option<bool>,
+    verify: Option<bool>,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
 }
@@ -89,6 +90,7 @@ pub(super) fn spec(builder: MeshBuilder) -> Result<MeshSpec, FleetError> {
         },
         ingress_gateway: builder.ingress_gateway.unwrap_or(true),
         egress_gateway: builder.egress_gateway.unwrap_or(false),
+        verify: builder.verify.unwrap_or(true),
         root_ca,
     };
     paths(&spec)?;
@@ -168,6 +170,12 @@ impl MeshBuilder {
     /// Whether clusters get an ingress gateway; they do unless told otherwise.
     pub fn ingress_gateway(mut self, wanted: bool) -> Self {
         self.ingress_gateway = Some(wanted);
+        self
+    }
+
+    /// Whether `up` installs the sample and ends by proving the mesh with it; the default.
+    pub fn verify(mut self, wanted: bool) -> Self {
+        self.verify = Some(wanted);
         self
     }
 

@@ -18,7 +18,8 @@ pub(super) struct Read {
 
 type Refused = (Position, Fault);
 
-pub(super) fn read(text: &str) -> Result<Read, Refused> {
+/// Reads a text; `with_mesh` asks for a mesh whatever the text says of it.
+pub(super) fn read(text: &str, with_mesh: bool) -> Result<Read, Refused> {
     let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
     let shape: Option<FleetShape> = serde_saphyr::from_str_with_options(text, options)
         .map_err(|error| (error.location().map_or((1, 1), position), Fault::from_yaml(&error)))?;
@@ -59,7 +60,9 @@ pub(super) fn read(text: &str) -> Result<Read, Refused> {
         builder = addons_of(&mut places, addons, builder)?;
     }
     if let Some(mesh) = places.note(Place::Fleet("mesh"), &shape.mesh) {
-        builder = mesh_of(&mut places, mesh, builder)?;
+        builder = mesh_of(&mut places, mesh, with_mesh, builder)?;
+    } else if with_mesh {
+        builder = builder.mesh(MeshBuilder::new());
     }
     if let Some(timeouts) = &shape.timeouts {
         builder = builder.timeouts(timeouts_of(&mut places, timeouts)?);
@@ -123,17 +126,15 @@ fn addons_of(places: &mut Places, shape: &AddonsShape, builder: FleetBuilder) ->
     })
 }
 
-fn mesh_of(places: &mut Places, shape: &SwitchOr<MeshShape>, builder: FleetBuilder) -> Result<FleetBuilder, Refused> {
+fn mesh_of(places: &mut Places, shape: &SwitchOr<MeshShape>, with_mesh: bool, builder: FleetBuilder) -> Result<FleetBuilder, Refused> {
     let position = places.find(Place::Fleet("mesh"));
     places.mesh_at(position);
-    match shape {
-        SwitchOr::Switch(on) => Ok(builder.mesh(on.then(MeshBuilder::new))),
-        SwitchOr::Wrong(message) => Err((position, Fault::Value { message: message.clone() })),
-        SwitchOr::Settings(settings) => {
-            let mesh = mesh::builder(places, settings);
-            Ok(builder.mesh(settings.enabled.unwrap_or(true).then_some(mesh)))
-        }
-    }
+    let (on, mesh) = match shape {
+        SwitchOr::Switch(on) => (*on, MeshBuilder::new()),
+        SwitchOr::Wrong(message) => return Err((position, Fault::Value { message: message.clone() })),
+        SwitchOr::Settings(settings) => (settings.enabled.unwrap_or(true), mesh::builder(places, settings)),
+    };
+    Ok(builder.mesh((on || with_mesh).then_some(mesh)))
 }
 
 fn timeouts_of(places: &mut Places, shape: &TimeoutsShape) -> Result<Timeouts, Refused> {

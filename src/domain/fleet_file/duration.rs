@@ -13,7 +13,7 @@ pub struct DurationError {
 ///
 /// # Errors
 /// [`DurationError`] when it is anything else, a bare number included: its unit would be a guess.
-pub(super) fn parse(text: &str) -> Result<Duration, DurationError> {
+pub fn parse(text: &str) -> Result<Duration, DurationError> {
     let error = || DurationError { text: text.to_owned() };
     let mut rest = text.trim();
     let mut total = Duration::ZERO;

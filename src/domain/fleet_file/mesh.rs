@@ -23,6 +23,8 @@ pub(super) struct MeshShape {
     pub(super) ingress_gateway: Option<bool>,
     /// Whether every cluster gets an egress gateway. Default: false.
     pub(super) egress_gateway: Option<bool>,
+    /// Whether the sample is installed and the mesh proven with it at the end. Default: true.
+    pub(super) verify: Option<bool>,
     /// A root certificate of one's own. Default: one is made for the fleet, and kept.
     #[serde(rename = "rootCA")]
     pub(super) root_ca: Option<RootCaShape>,
@@ -70,6 +72,9 @@ pub(super) fn builder(places: &mut Places, shape: &MeshShape) -> MeshBuilder {
     }
     if let Some(wanted) = shape.egress_gateway {
         builder = builder.egress_gateway(wanted);
+    }
+    if let Some(wanted) = shape.verify {
+        builder = builder.verify(wanted);
     }
     if let Some(root) = &shape.root_ca {
         set!(places, builder, root_certificate, Place::Mesh("rootCA.certificate"), root.certificate);

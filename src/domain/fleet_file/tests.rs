@@ -304,6 +304,17 @@ fn a_mesh_is_there_when_it_is_named() {
 }
 
 #[test]
+fn a_mesh_can_be_asked_for_beside_the_file() {
+    let mesh = |body: &str| parse_with_mesh(&format!("{HEAD}{body}"), "f.yaml").unwrap().mesh.unwrap();
+    for plain in ["", "mesh: false\n", "mesh: {}\n"] {
+        assert_eq!(mesh(plain), MeshSpec::default(), "{plain}");
+    }
+    assert_eq!(mesh("mesh: {enabled: false, id: lab}\n").id, "lab", "what is switched off is not forgotten");
+    let error = parse_with_mesh(&format!("{HEAD}addons: {{metallb: false}}\n"), "f.yaml").unwrap_err();
+    assert!(error.to_string().contains("the mesh needs MetalLB"), "{error}");
+}
+
+#[test]
 fn what_is_wrong_with_a_mesh_is_told() {
     insta::assert_snapshot!(
         [

@@ -39,6 +39,8 @@ pub struct MeshSpec {
     pub ingress_gateway: bool,
     /// Whether every cluster gets an egress gateway with an address of its pool.
     pub egress_gateway: bool,
+    /// Whether `up` installs the sample and ends by proving the mesh with it.
+    pub verify: bool,
     #[serde(rename = "rootCA")]
     /// A root certificate of one's own; `None` makes one for the fleet and keeps it.
     pub root_ca: Option<RootCaFiles>,
@@ -99,7 +101,14 @@ pub fn is_mesh_id(text: &str) -> bool {
 
 impl Default for MeshSpec {
     fn default() -> Self {
-        Self { id: DEFAULT_MESH_ID.to_owned(), istio: IstioSpec::default(), ingress_gateway: true, egress_gateway: false, root_ca: None }
+        Self {
+            id: DEFAULT_MESH_ID.to_owned(),
+            istio: IstioSpec::default(),
+            ingress_gateway: true,
+            egress_gateway: false,
+            verify: true,
+            root_ca: None,
+        }
     }
 }
 

@@ -67,7 +67,9 @@ impl Module<'_> {
 
     /// Fetches every package that compiling needs, and no module that it does not.
     pub async fn fetch(&self, tools: &Tools, folder: &Path, on_line: OnLine<'_>, cancel: &CancellationToken) -> Result<()> {
-        let args = ["list", "-deps", "-f", "{{.ImportPath}}"].map(str::to_owned).into_iter().chain(self.packages()).collect();
+        let mut args = ["list", "-deps", "-f", "{{.ImportPath}}"].map(str::to_owned).to_vec();
+        args.extend(self.tags());
+        args.extend(self.packages());
         let run = self.run(format!("fetch the Go modules of {}", self.build.name), args, folder);
         tools.run(&run, on_line, cancel).await.map(|_| ())
     }
@@ -77,6 +79,7 @@ impl Module<'_> {
         // Names of packages are printed as their turn comes: the only sign of progress there is.
         let mut args = vec!["build".to_owned(), "-v".to_owned()];
         args.extend(self.settings.flags.iter().cloned());
+        args.extend(self.tags());
         args.extend(["-ldflags".to_owned(), self.build.ldflags.clone(), "-o".to_owned(), format!("{}/", out.display())]);
         args.extend(self.packages());
         let run = self.run(format!("compile {}", self.build.name), args, folder);
@@ -88,6 +91,10 @@ impl Module<'_> {
             }
         }
         Ok(())
+    }
+
+    fn tags(&self) -> Vec<String> {
+        if self.build.tags.is_empty() { Vec::new() } else { vec!["-tags".to_owned(), self.build.tags.join(",")] }
     }
 
     fn packages(&self) -> impl Iterator<Item = String> {
@@ -103,8 +110,30 @@ impl Module<'_> {
 /// Where the source of `k8s.io/kubernetes` at a version (without `v`) lies, fetched if need be.
 pub(super) async fn kubernetes_source(tools: &Tools, version: &str, on_line: OnLine<'_>, cancel: &CancellationToken) -> Result<PathBuf> {
     let what = format!("fetch the source of Kubernetes v{version}");
-    let args = ["mod", "download", "-json"].map(str::to_owned).into_iter().chain([format!("k8s.io/kubernetes@v{version}")]).collect();
-    let run = Run { program: Program::Go, what: what.clone(), args, dir: None, env: local() };
+    source(tools, what, format!("k8s.io/kubernetes@v{version}"), None, on_line, cancel).await
+}
+
+/// Where the source of a module lies that the module in `folder` requires, fetched if need be.
+pub(super) async fn module_source(
+    tools: &Tools,
+    module: &str,
+    folder: &Path,
+    on_line: OnLine<'_>,
+    cancel: &CancellationToken,
+) -> Result<PathBuf> {
+    source(tools, format!("fetch the source of {module}"), module.to_owned(), Some(folder), on_line, cancel).await
+}
+
+async fn source(
+    tools: &Tools,
+    what: String,
+    query: String,
+    dir: Option<&Path>,
+    on_line: OnLine<'_>,
+    cancel: &CancellationToken,
+) -> Result<PathBuf> {
+    let args = ["mod", "download", "-json"].map(str::to_owned).into_iter().chain([query]).collect();
+    let run = Run { program: Program::Go, what: what.clone(), args, dir, env: local() };
     let output = tools.run(&run, on_line, cancel).await?;
     let answer: serde_json::Value =
         serde_json::from_slice(&output).map_err(|error| BuildError::Answer { what: what.clone(), message: error.to_string() })?;

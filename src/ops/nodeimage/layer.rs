@@ -30,7 +30,7 @@ pub(super) struct Layer {
 
 #[derive(Debug, Clone)]
 enum Node {
-    Folder(u32),
+    Folder(Meta),
     Symlink(String),
     Bytes(u32, Vec<u8>),
     Copy(u32, PathBuf),
@@ -46,8 +46,8 @@ enum Source {
 
 impl Tree {
     /// Adds a folder.
-    pub fn folder(&mut self, path: &str, mode: u32) {
-        self.add(path, Node::Folder(mode));
+    pub fn folder(&mut self, path: &str, meta: Meta) {
+        self.add(path, Node::Folder(meta));
     }
 
     /// Adds a symbolic link.
@@ -75,7 +75,7 @@ impl Tree {
     pub fn describe(&self) -> impl Iterator<Item = (&str, String)> {
         self.0.iter().map(|(path, node)| {
             let what = match node {
-                Node::Folder(mode) => format!("folder {mode:o}"),
+                Node::Folder(meta) => format!("folder {:o} {}:{}", meta.mode, meta.uid, meta.gid),
                 Node::Symlink(target) => format!("link {target}"),
                 Node::Bytes(mode, content) => format!("file {mode:o} {}", sha256(content)),
                 Node::Copy(mode, from) => format!("copy {mode:o} {}", from.display()),
@@ -89,7 +89,7 @@ impl Tree {
         for (end, _) in path.match_indices('/') {
             let parent = &path[..end];
             if !self.0.contains_key(parent) {
-                self.0.insert(parent.to_owned(), Node::Folder(usual_mode(parent)));
+                self.0.insert(parent.to_owned(), Node::Folder(Meta::root(usual_mode(parent))));
             }
         }
         self.0.insert(path.to_owned(), node);
@@ -98,7 +98,7 @@ impl Tree {
     fn write_into<W: Write>(&self, tarball: &mut Tarball<W>) -> io::Result<()> {
         for (path, node) in &self.0 {
             match node {
-                Node::Folder(mode) => tarball.folder(path, Meta::root(*mode))?,
+                Node::Folder(meta) => tarball.folder(path, *meta)?,
                 Node::Symlink(target) => tarball.symlink(path, target)?,
                 Node::Bytes(mode, content) => tarball.file(path, Meta::root(*mode), content.len() as u64, content.as_slice())?,
                 Node::Copy(mode, from) => {
@@ -175,7 +175,7 @@ mod tests {
         tree.copy("/usr/bin/kubelet", 0o755, binary.clone());
         tree.bytes("/root/.profile", 0o600, b"x".to_vec());
         tree.symlink("/etc/systemd/system/default.target", "/lib/systemd/system/multi-user.target");
-        tree.folder("/var/lib/kubelet", 0o750);
+        tree.folder("/var/lib/kubelet", Meta::root(0o750));
         let cancel = CancellationToken::new();
         let layer = Layer::from_tree(tree, &cancel).unwrap();
         let mut bytes = Vec::new();

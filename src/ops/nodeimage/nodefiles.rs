@@ -6,7 +6,8 @@ use super::archive::{Empty, ImageConfig};
 use super::files::Files;
 use super::layer::Tree;
 use super::plan::Inputs;
-use super::recipe::{NodeFile, Root, Symlink, parse_mode};
+use super::recipe::{ComponentImage, Directory, NodeFile, Root, Symlink, parse_mode};
+use super::tarball::Meta;
 use super::variables::Variables;
 
 /// Where systemd looks for units and links an administrator made.
@@ -17,9 +18,7 @@ pub(super) fn node_tree(inputs: &Inputs) -> Tree {
     let node = &inputs.recipe.node;
     let mut tree = Tree::default();
     add_files(&mut tree, &node.files, &node.symlinks, &inputs.files, &inputs.variables);
-    for folder in &node.directories {
-        tree.folder(&folder.path, mode(&folder.mode));
-    }
+    add_folders(&mut tree, &node.directories);
     for unit in &node.units.enable {
         let name = unit.unit.rsplit('/').next().unwrap_or(&unit.unit);
         tree.symlink(&format!("{UNITS}/{}.wants/{name}", unit.wanted_by), &unit.unit);
@@ -27,6 +26,13 @@ pub(super) fn node_tree(inputs: &Inputs) -> Tree {
     for unit in &node.units.mask {
         tree.symlink(&format!("{UNITS}/{unit}"), "/dev/null");
     }
+    tree
+}
+
+/// The folders of a container image.
+pub(super) fn image_tree(image: &ComponentImage) -> Tree {
+    let mut tree = Tree::default();
+    add_folders(&mut tree, &image.directories);
     tree
 }
 
@@ -64,6 +70,12 @@ fn add_files(tree: &mut Tree, files: &[NodeFile], symlinks: &[Symlink], folder: 
     }
     for link in symlinks {
         tree.symlink(&link.path, &link.target);
+    }
+}
+
+fn add_folders(tree: &mut Tree, folders: &[Directory]) {
+    for folder in folders {
+        tree.folder(&folder.path, Meta::owned_by(mode(&folder.mode), folder.owner));
     }
 }
 

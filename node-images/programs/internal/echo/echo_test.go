@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func serve(t *testing.T, identity Identity) *httptest.Server {
+func start(t *testing.T, identity Identity) *httptest.Server {
 	t.Helper()
 	handler, err := Handler(identity)
 	if err != nil {
@@ -23,7 +23,7 @@ func serve(t *testing.T, identity Identity) *httptest.Server {
 }
 
 func TestTheAnswerNamesClusterNodeAndPod(t *testing.T) {
-	server := serve(t, Identity{Cluster: "cluster1", Node: "cluster1-worker", Pod: "echo-x"})
+	server := start(t, Identity{Cluster: "cluster1", Node: "cluster1-worker", Pod: "echo-x"})
 	var body bytes.Buffer
 	if err := Get(t.Context(), server.URL, time.Second, &body); err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func TestTheAnswerNamesClusterNodeAndPod(t *testing.T) {
 }
 
 func TestHealthAndUnknownPaths(t *testing.T) {
-	server := serve(t, Identity{})
+	server := start(t, Identity{})
 	if err := Get(t.Context(), server.URL+"/healthz", time.Second, io.Discard); err != nil {
 		t.Error(err)
 	}

@@ -1,0 +1,100 @@
+//! The files that the description of a mesh names, read before anything is created.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::domain::mesh::{MeshSpec, RootCaFiles};
+use crate::domain::pki::Root;
+use crate::ops::error::{Error, ErrorKind, Result};
+
+/// What the files say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MeshInput {
+    /// Values from files, weakest first, each with its file; the inline ones of the description are
+    /// stronger than all of them.
+    pub values: Vec<(PathBuf, Map<String, Value>)>,
+    /// The `IstioOperator` file and its text.
+    pub operator: Option<(PathBuf, String)>,
+    /// The user's own root.
+    pub root: Option<Root>,
+    /// The folder of charts; it exists.
+    pub charts: Option<PathBuf>,
+}
+
+// === impl MeshInput ===
+
+impl MeshInput {
+    /// Reads every file that the description names.
+    ///
+    /// # Errors
+    /// The first that is missing, cannot be read, or is not what it should be, by its name.
+    pub async fn read(spec: &MeshSpec, now: Timestamp) -> Result<Self> {
+        let mut input = Self::default();
+        for file in &spec.istio.values_files {
+            let text = text("the values file", file).await?;
+            input.values.push((file.clone(), values(file, &text)?));
+        }
+        if let Some(file) = &spec.istio.operator {
+            input.operator = Some((file.clone(), text("the IstioOperator file", file).await?));
+        }
+        if let Some(folder) = &spec.istio.charts {
+            directory(folder).await?;
+            input.charts = Some(folder.clone());
+        }
+        if let Some(files) = &spec.root_ca {
+            input.root = Some(root(files, now).await?);
+        }
+        Ok(input)
+    }
+}
+
+/// The user's own root from its two files.
+///
+/// # Errors
+/// When a file cannot be read, or the two are not the root of a mesh.
+pub async fn root(files: &RootCaFiles, now: Timestamp) -> Result<Root> {
+    let certificate = text("the root certificate", &files.certificate).await?;
+    let key = zeroize::Zeroizing::new(text("the root key", &files.key).await?);
+    Root::from_pem(&certificate, &key, now).map_err(|error| {
+        let message = format!("cannot use {} with {}: {error}", files.certificate.display(), files.key.display());
+        Error::new(ErrorKind::Config, message)
+    })
+}
+
+async fn directory(folder: &Path) -> Result<()> {
+    match tokio::fs::metadata(folder).await {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(Error::new(ErrorKind::Config, format!("the charts {} are no folder", folder.display()))
+            .hint("name the folder that holds the charts base, istiod and gateway, as folders or as .tgz archives")),
+        Err(error) => Err(unreadable("the folder of charts", folder, error)),
+    }
+}
+
+async fn text(what: &str, file: &Path) -> Result<String> {
+    tokio::fs::read_to_string(file).await.map_err(|error| unreadable(what, file, error))
+}
+
+fn unreadable(what: &str, path: &Path, error: io::Error) -> Error {
+    let kind = if error.kind() == io::ErrorKind::NotFound { ErrorKind::NotFound } else { ErrorKind::File };
+    Error::new(kind, format!("read {what} {}", path.display())).because(error)
+}
+
+/// Values as Helm reads them: one mapping; an empty file has none.
+fn values(file: &Path, text: &str) -> Result<Map<String, Value>> {
+    let wrong = |message: String| Error::new(ErrorKind::Config, format!("the values file {}: {message}", file.display()));
+    match serde_saphyr::from_str::<Option<Value>>(text) {
+        Ok(None | Some(Value::Null)) => Ok(Map::new()),
+        Ok(Some(Value::Object(values))) => Ok(values),
+        Ok(Some(_)) => Err(wrong("it holds no mapping".to_owned())),
+        Err(error) => {
+            use serde_saphyr::MessageFormatter as _;
+            let place = error.location().map(|place| format!("line {}, column {}: ", place.line(), place.column())).unwrap_or_default();
+            // The parser's own form would show the lines around, and values may hold passwords.
+            let message = serde_saphyr::UserMessageFormatter.format_message(error.without_snippet()).into_owned();
+            Err(wrong(format!("{place}{}", message.lines().next().unwrap_or_default())))
+        }
+    }
+}

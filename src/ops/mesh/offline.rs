@@ -1,0 +1,98 @@
+//! What a node image carries of a mesh: charts, values that fit its images, names of the sample's images.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::Path;
+
+use futures_util::TryStreamExt as _;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::domain::mesh::objects::SampleImages;
+use crate::engine::Engine;
+use crate::ops::error::{Error, ErrorKind, Result};
+
+/// Label of a node image that carries Istio; its value is the version.
+pub(in crate::ops) const ISTIO_LABEL: &str = "dev.kindmesh.istio";
+/// Folder in the image.
+const FOLDER: &str = "/kind/mesh";
+const INDEX: &str = "mesh.json";
+const VALUES: &str = "values.yaml";
+/// Charts compress to 140 KiB; a folder that is far larger is not what it should be.
+const MOST: usize = 64 << 20;
+
+/// Charts, values and images out of a node image.
+#[derive(Debug, Clone)]
+pub(super) struct Offline {
+    /// Version of Istio.
+    pub(super) version: String,
+    /// Where its images are, as far as the nodes are concerned.
+    pub(super) hub: String,
+    pub(super) tag: String,
+    /// Values without which these images do not work.
+    pub(super) values: Value,
+    pub(super) images: SampleImages,
+    /// Archives of the charts, by file name.
+    pub(super) charts: BTreeMap<String, Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    istio: String,
+    hub: String,
+    tag: String,
+    helloworld: BTreeMap<String, String>,
+    curl: String,
+}
+
+// === impl Offline ===
+
+impl Offline {
+    /// Reads it out of a node's container, running or not.
+    pub(super) async fn read(engine: &dyn Engine, container: &str) -> Result<Self> {
+        let mut stream = engine.get_archive(container, FOLDER).await?;
+        let mut archive = Vec::new();
+        while let Some(piece) = stream.try_next().await? {
+            archive.extend_from_slice(&piece);
+            if archive.len() > MOST {
+                return Err(bad(container, format!("it is larger than {MOST} bytes")));
+            }
+        }
+        Self::from_archive(&archive).map_err(|reason| bad(container, reason))
+    }
+
+    fn from_archive(archive: &[u8]) -> Result<Self, String> {
+        let mut files = BTreeMap::new();
+        let mut tar = tar::Archive::new(archive);
+        for entry in tar.entries().map_err(|error| error.to_string())? {
+            let mut entry = entry.map_err(|error| error.to_string())?;
+            if !entry.header().entry_type().is_file() {
+                continue;
+            }
+            let path = entry.path().map_err(|error| error.to_string())?.into_owned();
+            let name = path.iter().skip(1).collect::<std::path::PathBuf>();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).map_err(|error| error.to_string())?;
+            files.insert(name, content);
+        }
+        let file = |name: &str| files.get(Path::new(name)).ok_or_else(|| format!("it has no {name}"));
+        let index: Index = serde_json::from_slice(file(INDEX)?).map_err(|error| format!("{INDEX}: {error}"))?;
+        let values = std::str::from_utf8(file(VALUES)?).map_err(|error| format!("{VALUES}: {error}"))?;
+        let values: Value = serde_saphyr::from_str(values).map_err(|error| format!("{VALUES}: {}", error.without_snippet()))?;
+        let image = |version: &str| index.helloworld.get(version).cloned().ok_or_else(|| format!("{INDEX} names no helloworld {version}"));
+        let images = SampleImages { v1: image("v1")?, v2: image("v2")?, client: index.curl.clone() };
+        let charts = files
+            .into_iter()
+            .filter_map(|(path, content)| {
+                let name = path.strip_prefix("charts").ok()?.to_str()?.to_owned();
+                Some((name, content))
+            })
+            .collect();
+        Ok(Self { version: index.istio, hub: index.hub, tag: index.tag, values, images, charts })
+    }
+}
+
+fn bad(container: &str, reason: String) -> Error {
+    Error::new(ErrorKind::Image, format!("{FOLDER} in the node image of {container} cannot be used: {reason}"))
+        .hint("build the image anew: `kindmesh build node-image`")
+}
