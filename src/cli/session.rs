@@ -132,6 +132,9 @@ impl Session {
         if let Some(files) = kubeconfig {
             kindmesh = kindmesh.kubeconfig_files(files);
         }
+        if let Some(folder) = self.env.cache_dir() {
+            kindmesh = kindmesh.cache_dir(folder);
+        }
         if let Some(folder) = self.env.state_dir(self.globals.state_dir.as_deref()) {
             kindmesh = kindmesh.state_dir(folder);
         }

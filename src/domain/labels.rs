@@ -16,6 +16,8 @@ pub const ADDRESS: &str = "dev.kindmesh.address";
 pub const SPEC: &str = "dev.kindmesh.spec";
 /// Version of kindmesh that made the object.
 pub const VERSION: &str = "dev.kindmesh.version";
+/// On a node image: it carries Istio for its nodes, in this version.
+pub const ISTIO: &str = "dev.kindmesh.istio";
 /// Marks a short-lived helper container, with its purpose (`probe`, `build`).
 pub const HELPER: &str = "dev.kindmesh.helper";
 /// How the container is allowed to do its work; see [`Profile::to_label`](super::node::Profile::to_label).

@@ -25,6 +25,7 @@ pub struct Kindmesh {
     pub(super) proxy: ProxySettings,
     pub(super) registry_config: Option<PathBuf>,
     pub(super) state_dir: Option<PathBuf>,
+    pub(super) cache_dir: Option<PathBuf>,
     begun: Instant,
 }
 
@@ -67,6 +68,7 @@ impl Kindmesh {
             proxy: ProxySettings::default(),
             registry_config: None,
             state_dir: None,
+            cache_dir: None,
             begun: Instant::now(),
         }
     }
@@ -104,6 +106,13 @@ impl Kindmesh {
     #[must_use]
     pub fn registry_config(mut self, path: PathBuf) -> Self {
         self.registry_config = Some(path);
+        self
+    }
+
+    /// Keeps what was downloaded (charts) in this folder. Without one nothing is downloaded.
+    #[must_use]
+    pub fn cache_dir(mut self, folder: PathBuf) -> Self {
+        self.cache_dir = Some(folder);
         self
     }
 

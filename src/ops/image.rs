@@ -7,6 +7,7 @@ use backon::{ExponentialBuilder, Retryable as _};
 
 use crate::domain::fleet::ClusterSpec;
 use crate::domain::image::{ImageRef, OFFLINE_REPOSITORY, candidates};
+use crate::domain::labels;
 use crate::domain::version::KubernetesVersion;
 use crate::engine::registry::{CredentialsError, credentials_for};
 use crate::engine::{Engine, EngineErrorKind, ImageInfo, PullProgress};
@@ -24,6 +25,8 @@ const PULL_TRIES: usize = 4;
 pub(super) struct NodeImage {
     /// The reference nodes are created with.
     pub(super) reference: String,
+    /// Version of the Istio that it carries; `None` when it carries none.
+    pub(super) istio: Option<String>,
 }
 
 /// Finds or pulls the image for a cluster.
@@ -33,14 +36,14 @@ pub(super) async fn ensure(engine: &dyn Engine, cluster: &ClusterSpec, registry_
     scope
         .step(step, PULL_DEADLINE, async {
             for image in &wanted {
-                if engine.inspect_image(&image.to_string()).await?.is_some() {
-                    return Ok(Outcome::unchanged(NodeImage { reference: image.to_string() }));
+                if let Some(info) = engine.inspect_image(&image.to_string()).await? {
+                    return Ok(Outcome::unchanged(NodeImage::new(image, &info)));
                 }
             }
             let mut refusals = Vec::new();
             for image in wanted.iter().filter(|image| image.repository() != OFFLINE_REPOSITORY) {
                 match pull(engine, image, registry_config, scope, step).await {
-                    Ok(_) => return Ok(Outcome::changed(NodeImage { reference: image.to_string() })),
+                    Ok(info) => return Ok(Outcome::changed(NodeImage::new(image, &info))),
                     Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
                     Err(error) => refusals.push(error.one_line()),
                 }
@@ -48,6 +51,14 @@ pub(super) async fn ensure(engine: &dyn Engine, cluster: &ClusterSpec, registry_
             Err(missing(&wanted, &refusals, cluster.kubernetes_version.as_ref()))
         })
         .await
+}
+
+// === impl NodeImage ===
+
+impl NodeImage {
+    fn new(image: &ImageRef, info: &ImageInfo) -> Self {
+        Self { reference: image.to_string(), istio: info.labels.get(labels::ISTIO).cloned() }
+    }
 }
 
 /// References that would do, the first being the one to prefer.

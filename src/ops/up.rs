@@ -83,7 +83,6 @@ impl Kindmesh {
         let inventory = Inventory::read(engine).await?;
         let surplus = preflight::surplus(fleet, &inventory, options.prune)?;
         preflight::check(&km, fleet, &inventory).await?;
-        let mesh = mesh::Request::read(&km, fleet).await?;
         let facts = engine.facts().await?;
         preflight::check_host(fleet, &facts)?;
         let images = find_images(&km, fleet, &scope).await?;
@@ -92,6 +91,7 @@ impl Kindmesh {
                 preflight::check_unchanged(cluster, &image.reference, &inventory)?;
             }
         }
+        let mesh = mesh::Request::read(&km, fleet, &images, &scope).await?;
         let any_image = images.values().next().map(|image| image.reference.clone()).unwrap_or_default();
         let profile = privileges::choose(&km.engine, fleet, &inventory, &any_image, &scope).await?;
         let pruned = prune(&km, &surplus, &inventory, &scope).await?;

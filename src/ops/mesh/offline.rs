@@ -10,10 +10,9 @@ use serde_json::Value;
 
 use crate::domain::mesh::objects::SampleImages;
 use crate::engine::Engine;
+use crate::ops::charts::PerChart;
 use crate::ops::error::{Error, ErrorKind, Result};
 
-/// Label of a node image that carries Istio; its value is the version.
-pub(in crate::ops) const ISTIO_LABEL: &str = "dev.kindmesh.istio";
 /// Folder in the image.
 const FOLDER: &str = "/kind/mesh";
 const INDEX: &str = "mesh.json";
@@ -24,21 +23,18 @@ const MOST: usize = 64 << 20;
 /// Charts, values and images out of a node image.
 #[derive(Debug, Clone)]
 pub(super) struct Offline {
-    /// Version of Istio.
-    pub(super) version: String,
     /// Where its images are, as far as the nodes are concerned.
     pub(super) hub: String,
     pub(super) tag: String,
     /// Values without which these images do not work.
     pub(super) values: Value,
     pub(super) images: SampleImages,
-    /// Archives of the charts, by file name.
-    pub(super) charts: BTreeMap<String, Vec<u8>>,
+    /// Archives of the charts.
+    pub(super) charts: PerChart<Vec<u8>>,
 }
 
 #[derive(Deserialize)]
 struct Index {
-    istio: String,
     hub: String,
     tag: String,
     helloworld: BTreeMap<String, String>,
@@ -81,14 +77,9 @@ impl Offline {
         let values: Value = serde_saphyr::from_str(values).map_err(|error| format!("{VALUES}: {}", error.without_snippet()))?;
         let image = |version: &str| index.helloworld.get(version).cloned().ok_or_else(|| format!("{INDEX} names no helloworld {version}"));
         let images = SampleImages { v1: image("v1")?, v2: image("v2")?, client: index.curl.clone() };
-        let charts = files
-            .into_iter()
-            .filter_map(|(path, content)| {
-                let name = path.strip_prefix("charts").ok()?.to_str()?.to_owned();
-                Some((name, content))
-            })
-            .collect();
-        Ok(Self { version: index.istio, hub: index.hub, tag: index.tag, values, images, charts })
+        let chart = |name: &str| file(&format!("charts/{name}.tgz")).cloned();
+        let charts = PerChart { base: chart("base")?, istiod: chart("istiod")?, gateway: chart("gateway")? };
+        Ok(Self { hub: index.hub, tag: index.tag, values, images, charts })
     }
 }
 

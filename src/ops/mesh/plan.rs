@@ -1,7 +1,6 @@
 //! What all clusters of a mesh have in common, decided before the first of them gets a part of it.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,26 +9,37 @@ use serde_json::Value;
 use super::input::MeshInput;
 use super::offline::Offline;
 use crate::domain::fleet::Fleet;
-use crate::domain::helm::Chart;
 use crate::domain::istio::{self, Charts, Install, Member, Operator};
 use crate::domain::mesh::MeshSpec;
 use crate::domain::mesh::objects::SampleImages;
 use crate::domain::mesh::spec::{DEFAULT_HUB, DEFAULT_ISTIO_VERSION, network_name};
 use crate::domain::name::Role;
 use crate::domain::pki::Root;
+use crate::ops::charts::{ChartSource, Download, LoadError, PerChart, load};
 use crate::ops::context::{Kindmesh, Outcome, Scope};
 use crate::ops::error::{Error, ErrorKind, Result};
+use crate::ops::image::NodeImage;
 
-/// Rendering takes milliseconds; charts that have to be fetched are given time for that.
-const DEADLINE: Duration = Duration::from_secs(300);
+/// Charts are 140 KiB; a slow line and several tries fit in.
+const CHARTS_DEADLINE: Duration = Duration::from_secs(180);
+/// Reading some files out of a node and rendering takes well under a second.
+const PREPARE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What is wanted, with everything that the user's files say: read before anything is created.
 pub(in crate::ops) struct Request {
     spec: MeshSpec,
-    input: MeshInput,
+    /// The user's values, all of them laid over each other.
     user: Value,
-    /// Given by the user; checked and rendered once already.
+    /// The user's own root.
+    root: Option<Root>,
+    /// Whether there are gateways to the outside and from the inside.
+    ingress: bool,
+    egress: bool,
+    sample: bool,
+    /// `None` while they are still in the node image.
     charts: Option<Charts>,
+    /// Whether the nodes' own images are used.
+    offline: bool,
 }
 
 /// What all clusters of a mesh have in common.
@@ -49,76 +59,146 @@ pub(in crate::ops) struct MeshPlan {
 // === impl Request ===
 
 impl Request {
-    /// Reads what the fleet asks for; `None` without a mesh.
-    pub(in crate::ops) async fn read(km: &Kindmesh, fleet: &Fleet) -> Result<Option<Self>> {
+    /// Reads what the fleet asks for; `None` without a mesh. Nothing is created yet, so whatever is wrong
+    /// with files, values and charts of the user's is found before anything is.
+    pub(in crate::ops) async fn read(
+        km: &Kindmesh,
+        fleet: &Fleet,
+        images: &BTreeMap<String, NodeImage>,
+        scope: &Scope,
+    ) -> Result<Option<Self>> {
         let Some(spec) = fleet.mesh.clone() else { return Ok(None) };
         if km.ca_store(&fleet.name).is_none() {
             return Err(Error::new(ErrorKind::Config, "a mesh needs a folder for its root certificate, and none is known")
                 .hint("name one with --state-dir, or set HOME"));
         }
         let input = MeshInput::read(&spec, Timestamp::now()).await?;
-        let operator: Option<Operator> = None;
+        let operator = match &input.operator {
+            Some((file, text)) => {
+                Some(Operator::parse(text, &file.display().to_string()).map_err(|error| Error::new(ErrorKind::Config, error.to_string()))?)
+            }
+            None => None,
+        };
+        for path in operator.iter().flat_map(Operator::ignored) {
+            scope.note("prepare mesh", format!("{path} of the IstioOperator file is passed over: the mesh decides it for every cluster"));
+        }
         let files: Vec<Value> = input.values.iter().map(|(_, values)| Value::Object(values.clone())).collect();
         let user = istio::user_values(operator.as_ref(), &files, &Value::Object(spec.istio.values.clone()));
-        Ok(Some(Self { spec, input, user, charts: None }))
+        let carried = carried(images);
+        let version = spec.istio.version.as_ref().map(ToString::to_string);
+        let offline =
+            carried.is_some() && spec.istio.hub.is_none() && spec.istio.tag.is_none() && (version.is_none() || version == carried);
+        let mut request = Self {
+            ingress: operator.as_ref().and_then(Operator::ingress).unwrap_or(spec.ingress_gateway),
+            egress: operator.as_ref().and_then(Operator::egress).unwrap_or(spec.egress_gateway),
+            sample: spec.verify || fleet.addons.sample,
+            root: input.root,
+            charts: None,
+            spec,
+            user,
+            offline,
+        };
+        let source = match (input.charts, offline) {
+            (Some(folder), _) => Some(ChartSource::Folder(folder)),
+            (None, true) => None,
+            (None, false) => Some(download(km, &request.spec)?),
+        };
+        if let Some(source) = source {
+            let charts = scope
+                .step("find Istio's charts", CHARTS_DEADLINE, async { load(&source).await.map(Outcome::unchanged).map_err(no_charts) })
+                .await?;
+            // Values that no chart takes are told now; what the node image adds to them is ours.
+            request.render(fleet, &charts, None)?;
+            request.charts = Some(charts);
+        }
+        Ok(Some(request))
     }
+
+    /// Everything for every cluster.
+    fn render(&self, fleet: &Fleet, charts: &Charts, offline: Option<&Offline>) -> Result<BTreeMap<String, Install>> {
+        let (hub, tag) = self.images(charts, offline);
+        let knobs = offline.map_or(Value::Null, |offline| offline.values.clone());
+        let each = fleet.clusters.iter().map(|cluster| {
+            let member = Member {
+                cluster: cluster.name.to_string(),
+                network: network_name(&cluster.name),
+                mesh_id: self.spec.id.clone(),
+                hub: hub.clone(),
+                tag: tag.clone(),
+                ingress: self.ingress,
+                egress: self.egress,
+            };
+            let install = istio::install(charts, &member, &knobs, &self.user).map_err(|error| {
+                Error::new(ErrorKind::Config, format!("Istio for cluster {} cannot be made of these charts and values", cluster.name))
+                    .because(error)
+            })?;
+            Ok((cluster.name.to_string(), install))
+        });
+        each.collect()
+    }
+
+    /// Where the images come from, and their tag.
+    fn images(&self, charts: &Charts, offline: Option<&Offline>) -> (String, String) {
+        let asked = &self.spec.istio;
+        let version = || asked.version.as_ref().map(ToString::to_string).or_else(|| charts.release().map(str::to_owned));
+        match offline {
+            Some(offline) => (offline.hub.clone(), offline.tag.clone()),
+            None => (
+                asked.hub.clone().unwrap_or_else(|| DEFAULT_HUB.to_owned()),
+                asked.tag.clone().or_else(version).unwrap_or_else(|| DEFAULT_ISTIO_VERSION.to_owned()),
+            ),
+        }
+    }
+}
+
+/// Version of the Istio that all node images carry; `None` when one of them carries another or none.
+fn carried(images: &BTreeMap<String, NodeImage>) -> Option<String> {
+    let mut versions = images.values().map(|image| image.istio.clone());
+    let first = versions.next()??;
+    versions.all(|version| version.as_ref() == Some(&first)).then_some(first)
+}
+
+fn download(km: &Kindmesh, spec: &MeshSpec) -> Result<ChartSource> {
+    let version = match &spec.istio.version {
+        Some(version) => version.clone(),
+        None => DEFAULT_ISTIO_VERSION.parse().map_err(|error| Error::new(ErrorKind::Config, format!("{error}")))?,
+    };
+    let Some(cache) = km.cache_dir.clone() else {
+        return Err(Error::new(ErrorKind::Config, "Istio's charts have to be downloaded, and there is no folder to keep them in")
+            .hint("name a folder that has them with --istio-charts, or set HOME"));
+    };
+    Ok(ChartSource::Download(Download { version, repositories: Vec::new(), digests: PerChart::default(), cache }))
+}
+
+fn no_charts(error: LoadError) -> Error {
+    Error::new(ErrorKind::Config, "Istio's charts cannot be had")
+        .because(error)
+        .hint("name a folder that has base, istiod and gateway with --istio-charts")
+        .hint("or use a node image that carries Istio: `kindmesh build node-image`")
 }
 
 // === impl MeshPlan ===
 
 impl MeshPlan {
-    /// Finds charts and images, makes or loads the root, and renders everything for every cluster.
+    /// Makes or loads the root, and renders everything for every cluster. The containers of the first
+    /// control planes are there by now: what a node image carries is read out of one.
     pub(in crate::ops) async fn prepare(km: &Kindmesh, fleet: &Fleet, request: &Request, scope: &Scope) -> Result<Self> {
-        const STEP: &str = "prepare mesh";
         scope
-            .step(STEP, DEADLINE, async {
-                let offline = match fleet.clusters.first() {
-                    Some(first) => Some(Offline::read(km.engine.as_ref(), &first.name.node(Role::ControlPlane, 1)).await?),
+            .step("prepare mesh", PREPARE_DEADLINE, async {
+                let node = fleet.clusters.first().map(|first| first.name.node(Role::ControlPlane, 1));
+                let offline = match node.filter(|_| request.offline) {
+                    Some(node) => Some(Offline::read(km.engine.as_ref(), &node).await?),
                     None => None,
                 };
                 let charts = match (&request.charts, &offline) {
                     (Some(charts), _) => charts.clone(),
-                    (None, Some(offline)) => charts(&offline.charts)?,
-                    (None, None) => return Err(Error::new(ErrorKind::Config, "no charts")),
+                    (None, Some(offline)) => load(&ChartSource::Bytes(offline.charts.clone())).await.map_err(no_charts)?,
+                    (None, None) => return Err(Error::new(ErrorKind::Config, "Istio's charts are neither given nor in the node image")),
                 };
-                let now = Timestamp::now();
-                let Some(store) = km.ca_store(&fleet.name) else {
-                    return Err(Error::new(ErrorKind::Config, "there is no folder for the mesh's root certificate"));
-                };
-                let (root, new) = store.ensure(request.input.root.as_ref(), now)?;
-                let hub = request
-                    .spec
-                    .istio
-                    .hub
-                    .clone()
-                    .or(offline.as_ref().map(|offline| offline.hub.clone()))
-                    .unwrap_or(DEFAULT_HUB.to_owned());
-                let tag = request
-                    .spec
-                    .istio
-                    .tag
-                    .clone()
-                    .or(offline.as_ref().map(|offline| offline.tag.clone()))
-                    .unwrap_or(DEFAULT_ISTIO_VERSION.to_owned());
-                let knobs = offline.as_ref().map(|offline| offline.values.clone()).unwrap_or_default();
-                let mut installs = BTreeMap::new();
-                for cluster in &fleet.clusters {
-                    let member = Member {
-                        cluster: cluster.name.to_string(),
-                        network: network_name(&cluster.name),
-                        mesh_id: request.spec.id.clone(),
-                        hub: hub.clone(),
-                        tag: tag.clone(),
-                        ingress: request.spec.ingress_gateway,
-                        egress: request.spec.egress_gateway,
-                    };
-                    let install = istio::install(&charts, &member, &knobs, &request.user)
-                        .map_err(|error| Error::new(ErrorKind::Config, "Istio cannot be installed as described").because(error))?;
-                    installs.insert(cluster.name.to_string(), install);
-                }
-                let images = offline.map(|offline| offline.images).unwrap_or_else(SampleImages::official);
-                let sample = request.spec.verify || fleet.addons.sample;
-                let plan = Self { root, images, sample, ingress: request.spec.ingress_gateway, installs };
+                let installs = request.render(fleet, &charts, offline.as_ref())?;
+                let (root, new) = km.mesh_root(&fleet.name, request.root.as_ref())?;
+                let images = offline.map_or_else(SampleImages::official, |offline| offline.images);
+                let plan = Self { root, images, sample: request.sample, ingress: request.ingress, installs };
                 Ok(Outcome { value: plan, changed: new })
             })
             .await
@@ -128,22 +208,4 @@ impl MeshPlan {
     pub(super) fn install(&self, cluster: &str) -> Result<&Install> {
         self.installs.get(cluster).ok_or_else(|| Error::new(ErrorKind::Config, format!("cluster {cluster} is not part of the mesh")))
     }
-}
-
-fn charts(archives: &BTreeMap<String, Vec<u8>>) -> Result<Charts> {
-    let chart = |name: &str| -> Result<Chart> {
-        let archive = archives.get(&format!("{name}.tgz")).ok_or_else(|| Error::new(ErrorKind::Image, format!("no chart {name}")))?;
-        let mut files = BTreeMap::new();
-        let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(archive.as_slice()));
-        let bad = |error: std::io::Error| Error::new(ErrorKind::Image, format!("chart {name}")).because(error);
-        for entry in tar.entries().map_err(bad)? {
-            let mut entry = entry.map_err(bad)?;
-            let path = entry.path().map_err(bad)?.iter().skip(1).collect::<std::path::PathBuf>();
-            let mut content = Vec::new();
-            entry.read_to_end(&mut content).map_err(bad)?;
-            files.insert(path.display().to_string(), content);
-        }
-        Chart::from_files(files).map_err(|error| Error::new(ErrorKind::Image, format!("chart {name}")).because(error))
-    };
-    Charts::new(chart("base")?, chart("istiod")?, chart("gateway")?).map_err(|error| Error::new(ErrorKind::Image, "charts").because(error))
 }
