@@ -62,6 +62,7 @@ mesh:
     operator: operator.yaml
   ingressGateway: false
   egressGateway: true
+  verify: false
   rootCA: {certificate: ca.pem, key: ca-key.pem}
 timeouts: {nodeBoot: 90s, clusterReady: 1h30m, addonReady: 500ms, meshReady: 10m}
 "#,
@@ -141,6 +142,7 @@ timeouts: {nodeBoot: 90s, clusterReady: 1h30m, addonReady: 500ms, meshReady: 10m
         },
         "ingressGateway": false,
         "egressGateway": true,
+        "verify": false,
         "rootCA": {
           "certificate": "ca.pem",
           "key": "ca-key.pem"
