@@ -49,7 +49,7 @@ test-cluster: ## Run the tests with whole clusters, on the engine that answers
 	@scripts/test cluster
 
 .PHONY: bench
-bench: ## Measure: pure code, then whole fleets on the engine that answers
+bench: ## Measure whole fleets and meshes on the engine that answers (on 28 beside kind, kubectl and helm)
 	@scripts/engine ensure
 	@scripts/node-image
 	@cargo bench --locked
