@@ -69,10 +69,13 @@ fn help_of_up() {
           --kubernetes-version <VERSION>  Kubernetes version of every cluster
           --privileges <PROFILE>          Rights of node containers: auto, privileged or reduced [default: auto]
           --sample                        Install a small web service with a LoadBalancer address into every cluster
+          --kubeconfig <FILE>             Kubeconfig file that gets the entries [default: as kubectl]
+          --prune                         Remove clusters of the fleet that its description no longer has
       -h, --help                          Print help
 
     Mesh:
           --mesh                     Install an Istio mesh over all clusters
+          --no-verify                Neither install the sample nor prove the mesh with it
           --istio-version <VERSION>  Version of Istio [default: that of the node image, else 1.31.1]
           --istio-charts <FOLDER>    Folder of Istio's charts base, istiod and gateway [default: those of the node image, else a download]
           --istio-values <FILE>      File of values for the istiod chart; may be given several times, the later wins
@@ -89,7 +92,8 @@ fn help_of_up() {
       -v, --verbose...          Tell more; twice for every detail
 
     Without a file the fleet has two clusters, cluster1 and cluster2, on the network that kind uses.
-    Running it again completes what is missing and changes nothing else.
+    Running it again completes what is missing and changes nothing else. Clusters of the fleet that its
+    description no longer has are refused, or removed with --prune.
     Nodes are privileged, as kind's are, where the engine can do that, and else have every
     capability that the host has and nothing more; --privileges asks for one or the other.
 

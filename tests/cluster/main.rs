@@ -7,6 +7,10 @@
 
 mod interop;
 mod lifecycle;
+mod mesh;
+mod mesh_failover;
+mod mesh_failures;
+mod mesh_support;
 mod network;
 mod nodes;
 mod refusals;

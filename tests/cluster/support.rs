@@ -23,19 +23,35 @@ pub struct Bench {
     pub engine: Arc<dyn Engine>,
     pub dir: tempfile::TempDir,
     pub fleet: String,
-    _turn: OwnedSemaphorePermit,
+    turn: OwnedSemaphorePermit,
 }
 
 impl Bench {
     /// Waits for its turn and removes what an earlier, killed run of the same test left.
     pub async fn new(fleet: &str) -> Self {
-        let turn = TURN.clone().acquire_owned().await.expect("nobody closes it");
+        Self::with_turns(fleet, 1).await
+    }
+
+    /// For a fleet whose start is the work of so many small ones; see [`Bench::settled`].
+    pub async fn with_turns(fleet: &str, turns: u32) -> Self {
+        let turn = TURN.clone().acquire_many_owned(turns).await.expect("nobody closes it");
         let host = std::env::var("DOCKER_HOST").ok();
         let options = ConnectOptions { docker_host: host, ..ConnectOptions::default() };
         let engine = connect(&options).await.expect("a container engine; start one with `make engine`");
-        let bench = Self { engine, dir: tempfile::tempdir().expect("a folder"), fleet: fleet.to_owned(), _turn: turn };
+        let bench = Self { engine, dir: tempfile::tempdir().expect("a folder"), fleet: fleet.to_owned(), turn };
         bench.kindmesh(["down", "--fleet", fleet]).ok();
         bench
+    }
+
+    /// Gives back all turns but one: what is up mostly waits.
+    pub fn settled(&mut self) {
+        let all = self.turn.num_permits();
+        drop(self.turn.split(all - 1));
+    }
+
+    /// Takes another turn before there is much to do again.
+    pub async fn another_turn(&mut self) {
+        self.turn.merge(TURN.clone().acquire_owned().await.expect("nobody closes it"));
     }
 
     /// Writes the fleet file.
@@ -169,11 +185,16 @@ pub async fn eventually<T, F: Future<Output = Result<T, String>>>(what: &str, de
 
 /// Body of an HTTP answer.
 pub async fn http_get(address: &str, deadline: Duration) -> String {
+    http_page(address, "/", deadline).await
+}
+
+/// Body of a page.
+pub async fn http_page(address: &str, path: &str, deadline: Duration) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    eventually(&format!("GET http://{address}/"), deadline, || async {
+    eventually(&format!("GET http://{address}{path}"), deadline, || async {
         let get = async {
             let mut stream = tokio::net::TcpStream::connect((address, 80)).await?;
-            stream.write_all(format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes()).await?;
+            stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes()).await?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await?;
             Ok::<_, std::io::Error>(answer)

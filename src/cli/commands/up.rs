@@ -20,7 +20,8 @@ use crate::ops::{ClusterReport, UpOptions, UpReport};
 
 const EXAMPLES: &str = "\
 Without a file the fleet has two clusters, cluster1 and cluster2, on the network that kind uses.
-Running it again completes what is missing and changes nothing else.
+Running it again completes what is missing and changes nothing else. Clusters of the fleet that its
+description no longer has are refused, or removed with --prune.
 Nodes are privileged, as kind's are, where the engine can do that, and else have every
 capability that the host has and nothing more; --privileges asks for one or the other.
 

@@ -1,0 +1,148 @@
+//! What goes wrong with meshes, provoked on a living one: `verify` names each by its cause, never calls
+//! it proven, and finds everything right when it is mended.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kindmesh::domain::mesh::proof::Cause;
+use kindmesh::domain::pki::Root;
+use serde_json::{Value, json};
+
+use crate::mesh_failover;
+use crate::mesh_support::green;
+use crate::support::{Bench, eventually};
+
+/// The clusters; most is broken in the second.
+pub const BOTH: [&str; 2] = ["fail1", "fail2"];
+const LABEL: &str = "topology.istio.io/network";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_failure_is_named_and_mended_and_calls_fail_over() {
+    let mut bench = Bench::with_turns("fail", 2).await;
+    // A network of its own: a node that was cut off it gets its address back.
+    bench.mesh_file("clusterPrefix: fail\nclusters: 2\nnetwork:\n  name: fail-net\n  subnet: 172.30.24.0/24\n");
+    up(&bench);
+    bench.settled();
+
+    remote_secrets(&bench).await;
+    network_labels(&bench).await;
+    injection(&bench).await;
+    announcement(&bench).await;
+    different_roots(&bench).await;
+    mesh_failover::scaled_to_zero(&bench).await;
+    mesh_failover::cut_off(&bench, "fail-net").await;
+}
+
+/// What `up` proves is green.
+pub fn up(bench: &Bench) {
+    let up = bench.mesh_up();
+    green(&serde_json::from_value(up["mesh"]["proof"].clone()).expect("a proof"), &BOTH);
+}
+
+/// A remote secret that is missing, that has a token nobody gave out, that leads to the wrong place.
+async fn remote_secrets(bench: &Bench) {
+    let (mut secret, config) = bench.remote_kubeconfig("fail1", "fail2").await;
+    bench.kubectl("fail1", "-n istio-system delete secret istio-remote-secret-fail2").await;
+    bench.unproven(Cause::NotSynced, "fail1", &["istio-remote-secret-fail2"]).await;
+
+    let metadata = secret["metadata"].as_object_mut().expect("metadata");
+    metadata.retain(|key, _| ["name", "namespace", "labels", "annotations"].contains(&key.as_str()));
+    let with = |config: &Value| {
+        let mut secret = secret.clone();
+        secret.as_object_mut().expect("an object").remove("data");
+        secret["stringData"] = json!({"fail2": config.to_string()});
+        secret.to_string()
+    };
+    let mut broken = config.clone();
+    broken["users"][0]["user"]["token"] = json!("nobody-gave-this-out");
+    bench.apply("fail1", &with(&broken)).await;
+    bench.unproven(Cause::NotSynced, "fail1", &["has not read fail2"]).await;
+
+    let mut astray = config;
+    astray["clusters"][0]["cluster"]["server"] = json!("https://127.0.0.1:6443");
+    bench.apply("fail1", &with(&astray)).await;
+    bench.unproven(Cause::WrongServerAddress, "fail1", &["https://127.0.0.1:6443", "fail2"]).await;
+    up(bench);
+}
+
+/// The gateway's service, and the control plane's namespace, without their network.
+async fn network_labels(bench: &Bench) {
+    bench.kubectl("fail2", &format!("-n istio-system label service istio-eastwestgateway {LABEL}-")).await;
+    bench.unproven(Cause::NoNetworkLabel, "fail2", &["service istio-eastwestgateway"]).await;
+    bench.kubectl("fail2", &format!("label namespace istio-system {LABEL}-")).await;
+    bench.unproven(Cause::NoNetworkLabel, "fail2", &["namespace istio-system"]).await;
+    up(bench);
+}
+
+/// Pods that came while their namespace was not injected: the client of one cluster, helloworld of the
+/// other.
+async fn injection(bench: &Bench) {
+    for (cluster, app) in [("fail1", "curl"), ("fail2", "helloworld")] {
+        bench.kubectl(cluster, "label namespace sample istio-injection-").await;
+        bench.kubectl(cluster, &format!("-n sample delete pods -l app={app}")).await;
+        bench.kubectl(cluster, &format!("-n sample wait --for=condition=Ready pod -l app={app} --timeout=60s")).await;
+        bench.kubectl(cluster, "label namespace sample istio-injection=enabled").await;
+    }
+    bench.unproven(Cause::NotInjected, "fail1", &["pod sample/curl-", "has no proxy"]).await;
+    bench.unproven(Cause::NotInjected, "fail2", &["pod sample/helloworld-v2-", "has no proxy"]).await;
+    up(bench);
+}
+
+/// An address that no speaker announces.
+async fn announcement(bench: &Bench) {
+    let selector = |os: &str| format!(r#"{{"spec":{{"template":{{"spec":{{"nodeSelector":{{"kubernetes.io/os":"{os}"}}}}}}}}}}"#);
+    let patch = |os: &str| format!("-n metallb-system patch daemonset speaker -p '{}'", selector(os));
+    let gateway = bench.object("fail2", "-n istio-system service istio-eastwestgateway").await;
+    let address = gateway["status"]["loadBalancer"]["ingress"][0]["ip"].as_str().expect("an address").to_owned();
+    bench.kubectl("fail2", &patch("none")).await;
+    bench.kubectl("fail2", "-n metallb-system wait --for=delete pod -l component=speaker --timeout=60s").await;
+    // Neighbours would remember where it was for a while.
+    assert_eq!(bench.in_node("fail1-control-plane", &format!("ip neigh flush to {address}")).await.0, 0);
+    bench.unproven(Cause::AddressNotAnnounced, "fail2", &[&address]).await;
+    bench.kubectl("fail2", &patch("linux")).await;
+    bench.kubectl("fail2", "-n metallb-system rollout status daemonset speaker --timeout=60s").await;
+    bench.proven(&BOTH, "90s");
+}
+
+/// A cluster whose certificates come from another root.
+async fn different_roots(bench: &Bench) {
+    let old = bench.object("fail2", "-n istio-system secret cacerts").await;
+    let fleet = "fail".parse().expect("a name");
+    let now = Timestamp::now();
+    let other = Root::generate(&fleet, now).expect("a root").issue(&fleet, &"fail2".parse().expect("a name"), now).expect("certificates");
+    let files: Value =
+        other.files().into_iter().map(|(name, text)| (name.to_owned(), json!(text))).collect::<serde_json::Map<_, _>>().into();
+    signed_with(bench, &json!({"stringData": files}), &other.root_cert).await;
+    bench.unproven(Cause::DifferentRoots, "fail2", &["the root in namespace sample"]).await;
+
+    let own = bench.object("fail1", "-n istio-system configmap istio-ca-root-cert").await;
+    signed_with(bench, &json!({"data": old["data"]}), own["data"]["root-cert.pem"].as_str().expect("a root")).await;
+    bench.proven(&BOTH, "120s");
+}
+
+/// Gives the second cluster other certificates, and starts again what holds on to the old ones.
+async fn signed_with(bench: &Bench, data: &Value, root: &str) {
+    let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "cacerts", "namespace": "istio-system"}});
+    secret.as_object_mut().expect("an object").extend(data.as_object().expect("an object").clone());
+    bench.kubectl("fail2", "-n istio-system delete secret cacerts").await;
+    bench.apply("fail2", &secret.to_string()).await;
+    bench.kubectl("fail2", "-n istio-system delete pods -l app=istiod").await;
+    bench.kubectl("fail2", "-n istio-system rollout status deployment istiod --timeout=90s").await;
+    for namespace in ["istio-system", "sample"] {
+        eventually(&format!("the new root in {namespace}"), Duration::from_secs(90), || async {
+            let found = bench.object("fail2", &format!("-n {namespace} configmap istio-ca-root-cert")).await;
+            let found = found["data"]["root-cert.pem"].as_str().unwrap_or_default();
+            if found.trim() == root.trim() { Ok(()) } else { Err(found.to_owned()) }
+        })
+        .await;
+    }
+    // The gateways' proxies, too: they would not trust their istiod until they read the root anew.
+    for (namespace, timeout) in [("istio-system", 90), ("sample", 90)] {
+        let deployments = bench.kubectl("fail2", &format!("-n {namespace} get deployments -o name")).await;
+        let restarted: Vec<&str> = deployments.lines().filter(|name| !name.ends_with("/istiod")).collect();
+        bench.kubectl("fail2", &format!("-n {namespace} rollout restart {}", restarted.join(" "))).await;
+        for deployment in restarted {
+            bench.kubectl("fail2", &format!("-n {namespace} rollout status {deployment} --timeout={timeout}s")).await;
+        }
+    }
+}
