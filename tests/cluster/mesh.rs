@@ -21,22 +21,31 @@ async fn a_mesh_from_nothing_to_three_clusters_and_back() {
     bench.mesh_file("clusterPrefix: mesh\nclusters: 2\n");
     // The last thing that happens in a cluster before all are joined is the start of its gateways.
     killed_when(&bench, "the CRDs are there", "kubectl get crd gateways.networking.istio.io").await;
+    bench.done("killed once");
     killed_when(&bench, "istiod is there", "kubectl -n istio-system get deployment istiod").await;
     killed_when(&bench, "the gateway is there", "kubectl -n istio-system get deployment istio-eastwestgateway").await;
+    bench.done("killed three times");
     let up = bench.mesh_up();
     bench.settled();
+    bench.done("up");
     assert_eq!((&up["changed"], &up["mesh"]["changed"]), (&json!(true), &json!(true)));
     let proof: VerifyReport = serde_json::from_value(up["mesh"]["proof"].clone()).expect("up proves the mesh");
     green(&proof, &TWO);
 
     verified_for_ci(&bench);
     seen_by_hand(&bench, &up).await;
+    bench.done("seen by hand");
     through_the_ingress(&up).await;
+    bench.done("seen from here");
     again_changes_nothing(&bench).await;
+    bench.done("up again");
     certificates(&bench).await;
+    bench.done("rotated");
     a_restarted_node(&bench).await;
+    bench.done("restarted");
     bench.another_turn().await;
     a_third_joins_and_leaves(&bench).await;
+    bench.done("grown and shrunk");
 
     let roots = bench.dir.path().join(".local/state/kindmesh/mesh/ca");
     assert!(roots.join("root-key.pem").is_file());
@@ -189,6 +198,7 @@ async fn a_third_joins_and_leaves(bench: &Bench) {
     assert_eq!(changed, [&json!(false), &json!(false), &json!(true)], "{up:#}");
     assert_eq!(up["mesh"]["changed"], true);
     green(&serde_json::from_value(up["mesh"]["proof"].clone()).expect("a proof"), &THREE);
+    bench.done("grown");
     let secrets = bench.kubectl("mesh1", "-n istio-system get secrets -l istio/multiCluster=true -o name").await;
     assert_eq!(secrets, "secret/istio-remote-secret-mesh2\nsecret/istio-remote-secret-mesh3\n");
 

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::mesh_failures::{BOTH, up};
+use crate::mesh_failures::up;
 use crate::support::{Bench, eventually};
 
 /// Longest time until calls succeed again, and go on succeeding, when the pods of a cluster are gone.
 const WITHOUT_PODS: Duration = Duration::from_secs(5);
-/// And when a cluster is cut off with everything in it.
-const CUT_OFF: Duration = Duration::from_secs(15);
+/// And when a cluster is cut off with everything in it. None of the calls fails as a rule: they take up to
+/// a second and a half then, because they are made again.
+const CUT_OFF: Duration = Duration::from_secs(5);
 
 /// One call of the client: when it began and ended, in milliseconds, and its HTTP status.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ struct Called {
 
 /// helloworld of one cluster goes: calls from the other are answered by its own.
 pub async fn scaled_to_zero(bench: &Bench) {
-    let outage = outage(bench, 20, async {
+    let outage = outage(bench, 10, async {
         bench.kubectl("fail2", "-n sample scale deployment helloworld-v2 --replicas=0").await;
     })
     .await;
@@ -35,14 +36,13 @@ pub async fn scaled_to_zero(bench: &Bench) {
 pub async fn cut_off(bench: &Bench, network: &str) {
     let node = "fail2-control-plane";
     let address = bench.engine.inspect_container(node).await.expect("the node").networks[network].ipv4;
-    let outage = outage(bench, 40, async {
+    let outage = outage(bench, 20, async {
         bench.engine.disconnect_network(network, node).await.expect("disconnect");
     })
     .await;
     bench.engine.connect_network(network, node, address).await.expect("connect");
     assert!(outage <= CUT_OFF, "calls failed for {outage:?}");
     up(bench);
-    bench.proven(&BOTH, "0s");
 }
 
 /// Calls one after the other from the first cluster for this many seconds while something happens, and

@@ -23,14 +23,22 @@ async fn every_failure_is_named_and_mended_and_calls_fail_over() {
     bench.mesh_file("clusterPrefix: fail\nclusters: 2\nnetwork:\n  name: fail-net\n  subnet: 172.30.24.0/24\n");
     up(&bench);
     bench.settled();
+    bench.done("up");
 
     remote_secrets(&bench).await;
+    bench.done("remote secrets");
     network_labels(&bench).await;
+    bench.done("network labels");
     injection(&bench).await;
+    bench.done("injection");
     announcement(&bench).await;
+    bench.done("announcement");
     different_roots(&bench).await;
+    bench.done("different roots");
     mesh_failover::scaled_to_zero(&bench).await;
+    bench.done("scaled to zero");
     mesh_failover::cut_off(&bench, "fail-net").await;
+    bench.done("cut off");
 }
 
 /// What `up` proves is green.

@@ -25,6 +25,11 @@ impl Bench {
         self.fleet_file(&format!("{image}{body}"));
     }
 
+    /// Tells how far the test is, for those who look for its time.
+    pub fn done(&self, stage: &str) {
+        println!("{:>6.1} s  {}: {stage}", self.begun.elapsed().as_secs_f64(), self.fleet);
+    }
+
     /// `up` to its end, which proves the mesh.
     pub fn mesh_up(&self) -> Value {
         self.kindmesh(["up", "-f", "kindmesh.yaml", "--mesh", "-o", "json"]).json()
@@ -54,6 +59,7 @@ impl Bench {
             }
             assert_eq!(code, Some(EXIT_UNPROVEN), "{}", told(&report));
             let failures = report.verdict.failures();
+            self.done(&told(&report));
             let named = failures.iter().any(|(check, failure)| {
                 let here = check.cluster.as_deref() == Some(cluster);
                 here && failure.cause == cause && words.iter().all(|word| failure.message.contains(word))

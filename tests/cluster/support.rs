@@ -23,6 +23,8 @@ pub struct Bench {
     pub engine: Arc<dyn Engine>,
     pub dir: tempfile::TempDir,
     pub fleet: String,
+    /// When it had its turn.
+    pub begun: std::time::Instant,
     turn: OwnedSemaphorePermit,
 }
 
@@ -38,7 +40,8 @@ impl Bench {
         let host = std::env::var("DOCKER_HOST").ok();
         let options = ConnectOptions { docker_host: host, ..ConnectOptions::default() };
         let engine = connect(&options).await.expect("a container engine; start one with `make engine`");
-        let bench = Self { engine, dir: tempfile::tempdir().expect("a folder"), fleet: fleet.to_owned(), turn };
+        let bench =
+            Self { engine, dir: tempfile::tempdir().expect("a folder"), fleet: fleet.to_owned(), begun: std::time::Instant::now(), turn };
         bench.kindmesh(["down", "--fleet", fleet]).ok();
         bench
     }

@@ -54,7 +54,8 @@ pub fn reader_token() -> Result<Vec<Object>, ManifestError> {
 pub fn sample(version: SampleVersion, images: &SampleImages, ingress: bool) -> Result<Vec<Object>, ManifestError> {
     let mut objects = manifest::parse(SAMPLE_MANIFEST)?;
     if !ingress {
-        objects.retain(|object| !matches!(object.id().kind.as_str(), "Gateway" | "VirtualService"));
+        let at_gateway = |object: &Object| object.id().kind == "Gateway" || !object.value()["spec"]["gateways"].is_null();
+        objects.retain(|object| !at_gateway(object));
     }
     for object in &mut objects {
         object.set_image(CLIENT, &images.client);
@@ -139,7 +140,11 @@ mod tests {
         assert_eq!(deployment["spec"]["template"]["spec"]["containers"][0]["image"], "two");
         assert_eq!(find(&objects, "Deployment", "curl")["spec"]["template"]["spec"]["containers"][0]["image"], "client");
         assert_eq!(find(&objects, "PeerAuthentication", "default")["spec"]["mtls"]["mode"], "STRICT");
-        assert!(sample(SampleVersion::V1, &images, false).unwrap().iter().all(|object| object.id().kind != "VirtualService"));
+        let kinds = |ingress| {
+            let objects = sample(SampleVersion::V1, &images, ingress).unwrap();
+            ["Gateway", "VirtualService"].map(|kind| objects.iter().filter(|object| object.id().kind == kind).count())
+        };
+        assert_eq!((kinds(true), kinds(false)), ([1, 2], [0, 1]), "the service's own rules stay");
         assert_eq!(SampleVersion::expected(1), [SampleVersion::V1]);
         assert_eq!(SampleVersion::expected(5).len(), 2);
     }
