@@ -1,6 +1,6 @@
 //! A member's objects, out of the real charts.
 
-use kindmesh::domain::istio::{Charts, GatewayKind, Install, InstallError, Member, install};
+use kindmesh::domain::istio::{Charts, GatewayKind, Install, InstallError, Member, Operator, install, user_values};
 use serde_json::{Value, json};
 
 use super::support::{chart, charts};
@@ -62,4 +62,62 @@ fn a_member_is_itself() {
     assert_eq!(gateway.pointer("/spec/template/metadata/labels/istio"), Some(&json!("eastwestgateway")));
     let ingress = named(&install.gateways[1].objects, "Service istio-system/istio-ingressgateway");
     assert_eq!(ingress.pointer("/metadata/labels/topology.istio.io~1network"), None);
+}
+
+#[test]
+fn an_operator_file_is_followed() {
+    let text = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n  profile: demo\n  meshConfig:\n    accessLogFile: /dev/stdout\n  components:\n    pilot:\n      k8s:\n        hpaSpec: {minReplicas: 2, maxReplicas: 3}\n        env: [{name: A, value: \"1\"}]\n    ingressGateways:\n    - name: istio-ingressgateway\n      label: {extra: label}\n      k8s:\n        service:\n          ports: [{name: http, port: 8080, targetPort: 8080}]\n        replicaCount: 2\n    egressGateways:\n    - name: istio-egressgateway\n      enabled: true\n";
+    let operator = Operator::parse(text, "iop.yaml").unwrap();
+    let user = user_values(Some(&operator), &[], &Value::Null);
+    let member = Member { egress: operator.egress().unwrap(), ..member() };
+    let install = install(&real(), &member, &Value::Null, &user).unwrap();
+    assert_eq!(install.gateways.len(), 3);
+    let istiod = named(&install.control_plane, "Deployment istio-system/istiod");
+    assert_eq!(env(istiod, "A"), Some("1"));
+    let scaler = named(&install.control_plane, "HorizontalPodAutoscaler istio-system/istiod");
+    assert_eq!((&scaler["spec"]["minReplicas"], &scaler["spec"]["maxReplicas"]), (&json!(2), &json!(3)));
+    assert!(install.control_plane.iter().any(|object| object.id().kind == "PodDisruptionBudget"));
+    let mesh = named(&install.control_plane, "ConfigMap istio-system/istio").pointer("/data/mesh").unwrap().as_str().unwrap();
+    assert!(mesh.contains("accessLogFile: /dev/stdout"), "{mesh}");
+    let ingress = named(&install.gateways[1].objects, "Service istio-system/istio-ingressgateway");
+    assert_eq!(ingress.pointer("/spec/ports/0/port"), Some(&json!(8080)));
+    assert_eq!(ingress.pointer("/metadata/labels/extra"), Some(&json!("label")));
+}
+
+#[test]
+fn a_revision_renames_everything() {
+    let install = made(&json!({ "revision": "canary" })).unwrap();
+    assert_eq!(install.revision, "canary");
+    named(&install.control_plane, "Deployment istio-system/istiod-canary");
+    let validator = named(&install.base, "ValidatingWebhookConfiguration istiod-default-validator");
+    assert_eq!(validator.pointer("/webhooks/0/clientConfig/service/name"), Some(&json!("istiod-canary")));
+    assert_eq!(made(&json!({})).unwrap().revision, "default");
+}
+
+#[test]
+fn what_values_add_is_known_and_what_they_leave_out_is_missed() {
+    let everything = json!({
+        "autoscaleEnabled": true, "autoscaleMin": 2, "global": { "networkPolicy": { "enabled": true } }, "experimental": { "stableValidationPolicy": true },
+        "jwksResolverExtraRootCA": "pem", "revisionTags": ["prod"], "gatewayClasses": { "istio": { "service": { "spec": { "type": "ClusterIP" } } } },
+        "gateways": { "istio-ingressgateway": { "kind": "DaemonSet", "serviceAccount": { "name": "own" }, "rbac": { "enabled": false } } },
+    });
+    made(&everything).unwrap();
+    for (user, words) in [
+        (json!({ "configMap": false }), "without ConfigMap istio;"),
+        (json!({ "global": { "enableReaderRBAC": false } }), "without ServiceAccount istio-reader-service-account;"),
+        (
+            json!({ "global": { "resourceScope": "namespace" } }),
+            "without CustomResourceDefinition authorizationpolicies.security.istio.io, ",
+        ),
+        (
+            json!({ "base": { "excludedCRDs": ["gateways.networking.istio.io"] } }),
+            "without CustomResourceDefinition gateways.networking.istio.io;",
+        ),
+        (json!({ "gateways": { "istio-eastwestgateway": { "service": { "type": "None" } } } }), "without Service istio-eastwestgateway;"),
+        (json!({ "gateways": { "istio-ingressgateway": { "replicas": 2 } } }), "has a replicas, which is not known"),
+        (json!({ "profile": "nonsense" }), "templates/zzz_profile.yaml:31: unknown profile nonsense"),
+    ] {
+        let error = made(&user).unwrap_err().to_string();
+        assert!(error.contains(words), "{user}\n{error}");
+    }
 }

@@ -1,5 +1,6 @@
 //! The values that the charts are rendered with.
 
+use kindmesh::domain::istio::{ChartValues, GatewayKind, Member, chart_values};
 use serde_json::{Value, json};
 
 /// Values for the charts, and what they are about.
@@ -25,10 +26,38 @@ fn global(cluster: &str) -> Value {
     })
 }
 
+/// What a member of a mesh is installed with, on images that need `knobs`.
+fn of_a_member(knobs: &Value) -> ChartValues {
+    let member = Member {
+        cluster: "east".into(),
+        network: "network-east".into(),
+        mesh_id: "mesh1".into(),
+        hub: "docker.io/istio".into(),
+        tag: "1.31.1".into(),
+        ingress: true,
+        egress: true,
+    };
+    chart_values(&member, knobs, &json!({ "meshConfig": { "accessLogFile": "/dev/stdout" } })).unwrap()
+}
+
 /// All cases.
 pub fn cases() -> Vec<Case> {
     let none = || json!({});
+    let member = of_a_member(&Value::Null);
+    let knobs = json!({
+        "telemetry": { "enabled": false }, "meshConfig": { "enablePrometheusMerge": false },
+        "env": { "PILOT_ENABLE_METADATA_EXCHANGE": "false", "PILOT_ENABLE_ALPN_FILTER": "false", "PILOT_DISABLE_MX_ALPN": "true" },
+    });
+    let offline = of_a_member(&knobs);
     vec![
+        case(
+            "a member, its east-west gateway",
+            member.base.clone(),
+            member.istiod.clone(),
+            member.gateways[&GatewayKind::EastWest].clone(),
+        ),
+        case("a member on offline images, its ingress gateway", none(), offline.istiod, offline.gateways[&GatewayKind::Ingress].clone()),
+        case("a member's egress gateway", none(), none(), member.gateways[&GatewayKind::Egress].clone()),
         case("defaults", none(), none(), none()),
         case(
             "multi-primary",
@@ -189,7 +218,7 @@ pub fn cases() -> Vec<Case> {
         case(
             "values taken out",
             json!({ "base": { "excludedCRDs": ["wasmplugins.extensions.istio.io"] }, "global": { "enableReaderRBAC": false } }),
-            json!({ "resources": null, "affinity": null, "global": { "imagePullSecrets": null }, "meshConfig": null, "configMap": false }),
+            json!({ "resources": null, "affinity": null, "global": { "imagePullSecrets": null }, "configMap": false }),
             json!({ "replicaCount": null, "minReadySeconds": null, "securityContext": null, "readinessProbe": null, "resources": { "limits": null } }),
         ),
         case(

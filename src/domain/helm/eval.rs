@@ -201,7 +201,8 @@ fn print(value: &Value, out: &mut String) -> Result<(), Fault> {
     Ok(())
 }
 
-fn line(node: &Node) -> usize {
+/// The line a node stands on.
+pub(super) fn line(node: &Node) -> usize {
     match node {
         Node::List(list) => list.pos.line,
         Node::Text(text) => text.pos.line,

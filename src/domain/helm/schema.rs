@@ -86,11 +86,11 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    fn any_of(&mut self, rules: Option<&'a Json>, value: &Json, path: &mut String, depth: usize) {
+    fn any_of(&mut self, rules: Option<&'a Json>, value: &Json, path: &str, depth: usize) {
         let Some(rules) = rules.and_then(Json::as_array) else { return };
         let fits = rules.iter().any(|rule| {
             let mut faults = Vec::new();
-            Checker { root: self.root, faults: &mut faults }.check(rule, value, &mut path.clone(), depth + 1);
+            Checker { root: self.root, faults: &mut faults }.check(rule, value, &mut path.to_owned(), depth + 1);
             faults.is_empty()
         });
         if !fits {

@@ -25,6 +25,9 @@ pub(super) struct Templates {
     named: BTreeMap<String, Template>,
 }
 
+/// What is put behind every template.
+const LAST_ACTION: &str = "{{\"\"}}";
+
 /// Files in the order in which Helm reads and runs them: the deepest first, and each depth backwards by name. Charts
 /// rest on it: what has to run first is called `zzz_something`.
 pub(super) fn in_order<'a>(paths: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
@@ -42,8 +45,18 @@ fn depth(path: &str) -> usize {
 impl Templates {
     /// Reads a file; what it defines replaces what earlier files defined under the same name.
     pub(super) fn add(&mut self, file: &str, source: &str) -> Result<(), Fault> {
-        let source = with_comments_kept_apart(source);
-        let (body, defines) = Parser::new(&source, "{{", "}}").and_then(Parser::parse).map_err(|error| syntax(file, &error))?;
+        // The parser ends at an `end` that closes nothing, as if the rest of the file were not there. Something of our own
+        // at the very end shows that it has come to it.
+        let source = with_comments_kept_apart(source).into_owned() + LAST_ACTION;
+        let (mut body, defines) = Parser::new(&source, "{{", "}}").and_then(Parser::parse).map_err(|error| syntax(file, &error))?;
+        match body.nodes.pop() {
+            Some(Node::Action(action)) if action.pos.offset + LAST_ACTION.len() >= source.len() => {}
+            last => {
+                let line = last.as_ref().map_or(1, super::eval::line);
+                let message = "there is an {{ end }} or {{ else }} that belongs to nothing, or an {{ end }} is missing, after this line";
+                return Err(Fault { at: None, problem: RenderProblem::Syntax(message.to_owned()) }.at(file, line));
+            }
+        }
         check_functions(file, &body)?;
         let place: Rc<str> = Rc::from(file);
         for define in defines {

@@ -20,7 +20,7 @@ pub(super) struct Expected {
 }
 
 /// Definitions a mesh rests on; all of Istio's versions from 1.30 on have them.
-const DEFINITIONS: [&str; 14] = [
+const DEFINITIONS: [&str; 15] = [
     "authorizationpolicies.security.istio.io",
     "destinationrules.networking.istio.io",
     "envoyfilters.networking.istio.io",
@@ -31,6 +31,7 @@ const DEFINITIONS: [&str; 14] = [
     "serviceentries.networking.istio.io",
     "sidecars.networking.istio.io",
     "telemetries.telemetry.istio.io",
+    "trafficextensions.extensions.istio.io",
     "virtualservices.networking.istio.io",
     "wasmplugins.extensions.istio.io",
     "workloadentries.networking.istio.io",

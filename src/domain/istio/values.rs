@@ -61,9 +61,18 @@ const SHARED: [&str; 5] = ["global", "profile", "platform", "compatibilityVersio
 pub fn user_values(operator: Option<&Operator>, files: &[Value], inline: &Value) -> Value {
     let mut values = operator.map_or_else(|| json!({}), |operator| operator.values().clone());
     for layer in files.iter().chain([inline]).filter(|layer| !layer.is_null()) {
-        overlay(&mut values, layer);
+        overlay(&mut values, &without_pilot(layer));
     }
     values
+}
+
+/// The charts take `pilot.x` for `x`, and prefer it. In layers that would let a weak one win, so it is settled in each.
+fn without_pilot(layer: &Value) -> Value {
+    let mut layer = layer.clone();
+    if let Some(Value::Object(pilot)) = layer.as_object_mut().and_then(|layer| layer.remove("pilot")) {
+        overlay(&mut layer, &Value::Object(pilot));
+    }
+    layer
 }
 
 /// The values of every chart for a member.
@@ -78,10 +87,12 @@ pub fn user_values(operator: Option<&Operator>, files: &[Value], inline: &Value)
 /// control plane into another namespace, or set values of a gateway that does not exist.
 pub fn chart_values(member: &Member, knobs: &Value, user: &Value) -> Result<ChartValues, ValuesError> {
     check(member, user)?;
-    let mut values = ours(member);
+    let mut chosen = json!({});
     for layer in [knobs, user].into_iter().filter(|layer| !layer.is_null()) {
-        overlay(&mut values, layer);
+        overlay(&mut chosen, &without_pilot(layer));
     }
+    let mut values = ours(member);
+    overlay(&mut values, &chosen);
     let mut own = take_gateways(&mut values)?;
     let shared = |chart: &mut Value| {
         for key in SHARED {
@@ -98,6 +109,14 @@ pub fn chart_values(member: &Member, knobs: &Value, user: &Value) -> Result<Char
             overlay(&mut gateway, &own);
         }
         gateways.insert(kind, gateway);
+    }
+    let profiles = ["/profile", "/global/profile", "/platform", "/global/platform", "/compatibilityVersion"];
+    if profiles.iter().any(|pointer| chosen.pointer(pointer).is_some()) {
+        // Profiles have some settings below `pilot`, which the charts prefer: there they would win over what was chosen.
+        if let Some(chosen) = chosen.as_object_mut() {
+            chosen.remove("gateways");
+        }
+        values["pilot"] = chosen;
     }
     let mut base = values.clone();
     if base.get("defaultRevision").is_none()

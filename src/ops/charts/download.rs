@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::cache::Cache;
 use super::digest::Digest;
-use super::error::{LoadError, Result, Trouble};
+use super::error::{LoadError, Mismatch, Result, Trouble};
 use super::source::{PerChart, blocking, packed};
 use super::{http_repository, oci, pins};
 use crate::domain::helm::Chart;
@@ -97,7 +97,7 @@ async fn one(download: &Download, chart: &'static str) -> Result<Chart> {
                 "is what it announces" => "something on the way alters it; try again, or give the charts' folder".to_owned(),
                 _ => "give the digest of the archive that is to be trusted".to_owned(),
             };
-            return Err(LoadError::Digest { chart, version, from, expected, whence, found, advice });
+            return Err(LoadError::Digest(Box::new(Mismatch { chart, version, from, expected, whence, found, advice })));
         }
     }
     // Before it is kept: what is no chart would otherwise be found again and again.

@@ -85,23 +85,28 @@ pub enum LoadError {
         message: String,
     },
     /// A download is not what it has to be. Nothing of it was kept.
-    #[error("chart '{chart}' {version} from {from} has the digest {found}, but {expected} {whence}; nothing of it is used: {advice}")]
-    Digest {
-        /// The chart.
-        chart: &'static str,
-        /// Its version.
-        version: String,
-        /// Where it came from.
-        from: String,
-        /// What it should have.
-        expected: Digest,
-        /// Who says so.
-        whence: &'static str,
-        /// What it has.
-        found: Digest,
-        /// What to do.
-        advice: String,
-    },
+    #[error(transparent)]
+    Digest(Box<Mismatch>),
+}
+
+/// A download with another digest than it has to have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("chart '{chart}' {version} from {from} has the digest {found}, but {expected} {whence}; nothing of it is used: {advice}")]
+pub struct Mismatch {
+    /// The chart.
+    pub chart: &'static str,
+    /// Its version.
+    pub version: String,
+    /// Where it came from.
+    pub from: String,
+    /// What it should have.
+    pub expected: Digest,
+    /// Who says so.
+    pub whence: &'static str,
+    /// What it has.
+    pub found: Digest,
+    /// What to do.
+    pub advice: String,
 }
 
 /// Why one repository could not help.

@@ -15,7 +15,7 @@ mod source;
 
 pub use digest::{Digest, DigestError};
 pub use download::{Download, Repository, RepositoryError};
-pub use error::{LoadError, Result};
+pub use error::{LoadError, Mismatch, Result};
 pub use source::{ChartSource, PerChart, load};
 
 #[cfg(test)]

@@ -24,6 +24,10 @@ pub(super) fn parse<M: Make>(text: &str) -> Option<M> {
     } else {
         indent
     };
+    // A text alone is for the full parser.
+    if !reader.text.at_dash() && !reader.text.has_key()? {
+        return None;
+    }
     let value = reader.block::<M>(indent)?;
     reader.text.next_content()?.is_none().then_some(value)
 }
@@ -46,8 +50,9 @@ impl<'t> Reader<'t> {
         } else if self.text.has_key()? {
             self.map(indent)
         } else {
-            // A value on a line of its own, below its key.
-            indent.checked_sub(1).and_then(|parent| self.scalar(parent))
+            // A value on a line of its own, below its key. How far a block's text has to be indented then is another
+            // question.
+            indent.checked_sub(1).filter(|_| self.text.first() != Some(b'|')).and_then(|parent| self.scalar(parent))
         };
         self.depth -= 1;
         value

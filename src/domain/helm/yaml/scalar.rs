@@ -50,7 +50,7 @@ pub(super) fn bare<'t>(text: &mut Text<'t>, indent: usize) -> Option<Cow<'t, str
     let line = text.line();
     let indicator =
         matches!(line.as_bytes().first()?, b'&' | b'*' | b'!' | b'>' | b'%' | b'@' | b'`' | b',' | b']' | b'}' | b'?' | b':' | b'#');
-    if indicator || line.starts_with("- ") || line.contains('\t') || colon(line.as_bytes()).is_some() {
+    if indicator || line == "-" || line.starts_with("- ") || line.contains('\t') || colon(line.as_bytes()).is_some() {
         return None;
     }
     let (first, commented) = without_comment(line);
