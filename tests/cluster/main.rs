@@ -4,6 +4,7 @@
 //! `scripts/test cluster` prepares both. Tests take turns: each wants the whole machine.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends at the first surprise")]
+#![expect(clippy::print_stdout, reason = "the stages of long tests are told to those who run them with --nocapture")]
 
 mod interop;
 mod lifecycle;

@@ -183,7 +183,7 @@ async fn certificates(bench: &Bench) {
 
 /// A node that went away comes back into the mesh.
 async fn a_restarted_node(bench: &Bench) {
-    bench.engine.stop_container("mesh2-control-plane", 20).await.expect("stop");
+    bench.engine.stop_container("mesh2-control-plane", 2).await.expect("stop");
     bench.engine.start_container("mesh2-control-plane").await.expect("start");
     let up = bench.mesh_up();
     green(&serde_json::from_value(up["mesh"]["proof"].clone()).expect("a proof"), &TWO);
