@@ -20,7 +20,8 @@ pub fn measure(caller: &str, loser: &str, deployment: &str) -> f64 {
     runtime.block_on(async {
         let engine = connect(&ConnectOptions::default()).await.expect("connect to the engine");
         let heard = Arc::new(Notify::new());
-        let calls = kubectl(&*engine, caller, &calls(), Some(heard.clone()));
+        let script = calls();
+        let calls = kubectl(&*engine, caller, &script, Some(heard.clone()));
         let event = async {
             tokio::time::timeout(FIRST_CALL, heard.notified()).await.expect("a call");
             let begun = milliseconds();
