@@ -21,6 +21,7 @@
 #[path = "../support/command.rs"]
 mod command;
 mod engine;
+mod failover;
 mod hand;
 mod machine;
 mod ours;

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::command::{Bench, Run};
 use super::engine::{self, Usage};
+use super::failover;
 
 /// One mesh, made and verified.
 pub struct Ours {
@@ -21,6 +22,8 @@ pub struct Ours {
     pub converged: f64,
     /// Seconds of `verify` alone, afterwards.
     pub verify: f64,
+    /// Seconds for which calls failed when the second cluster's pods were taken away.
+    pub failover: f64,
     /// Node image of the clusters.
     pub image: String,
     /// Kubernetes version of the clusters.
@@ -55,7 +58,8 @@ impl Ours {
         let (run, report) = fleet.up(count, &["--mesh"]);
         let clusters = report["clusters"].as_array().expect("clusters in the report");
         let nodes = clusters.iter().flat_map(|cluster| cluster["nodes"].as_array()).flatten();
-        let usages = nodes.map(|node| engine::usage(node.as_str().expect("the name of a node"))).collect();
+        let nodes: Vec<&str> = nodes.map(|node| node.as_str().expect("the name of a node")).collect();
+        let usages = nodes.iter().map(|node| engine::usage(node)).collect();
         let (verify, verdict) = fleet.bench.run(&["verify", "--fleet", fleet.name]);
         assert_eq!(verdict["ok"], true, "verify: {verdict}");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -66,6 +70,8 @@ impl Ours {
             nodes: usages,
             converged: report["mesh"]["proof"]["convergedAfter"].as_f64().expect("when endpoints had converged"),
             verify: verify.wall,
+            // Versions alternate over the clusters: the second one has v2.
+            failover: failover::measure(nodes[0], nodes[1], "helloworld-v2"),
             image: text(&clusters[0]["image"]),
             kubernetes: text(&clusters[0]["kubernetesVersion"]),
         }

@@ -46,6 +46,11 @@ pub fn figures(nothing: &[Ours], existing: &[Ours], by_hand: &Runs, rendering: &
         ),
         ("kindmesh's peak memory (aim: 96 MiB)".to_owned(), range(&mut both().map(|ours| ours.run.peak_mib), " MiB"), String::new()),
         ("endpoints converge after the last remote secret".to_owned(), seconds(&mut both().map(|ours| ours.converged)), String::new()),
+        (
+            "calls fail, after the pods of a cluster are taken away, for".to_owned(),
+            seconds(&mut both().map(|ours| ours.failover)),
+            String::new(),
+        ),
         ("`verify` alone (aim: 15 s)".to_owned(), seconds(&mut both().map(|ours| ours.verify)), String::new()),
         (
             "rendering a cluster's charts (aim: 50 ms)".to_owned(),
