@@ -33,8 +33,9 @@ impl Kindmesh {
         // What failed above keeps its network; everything else goes all the same.
         let (networks, networks_kept) = network::remove(km.engine.as_ref(), fleet).await?;
         let containers = containers?;
-        // With the last cluster goes what they all trusted.
-        if let Some(store) = km.ca_store(fleet) {
+        // With the last cluster goes what they all trusted; where there was none, the root may be that of a
+        // fleet of the same name on another engine.
+        if let Some(store) = km.ca_store(fleet).filter(|_| !containers.containers.is_empty()) {
             store.remove()?;
         }
         Ok(DownReport { networks, networks_kept, ..containers })

@@ -2,7 +2,7 @@
 //!
 //! A pool is recorded in a label of the cluster's containers. The label is what reserves it: a
 //! cluster is created first and then looks whether another one claimed the same addresses at the
-//! same moment; of two, the one created first keeps them ([`contested`]).
+//! same moment; whoever sees that gives way and chooses again ([`contested`]).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -62,8 +62,10 @@ pub(super) async fn assign(
     Ok(pools.into_iter().map(|pool| (pool.cluster, pool.range)).collect())
 }
 
-/// Whether a cluster that was created before this one has claimed some of the same addresses.
-/// Creation times have seconds; the ID decides between equals.
+/// Whether another cluster claims some of the same addresses as this one, which was just created.
+///
+/// Each looks only after its own claim is there for all to see, so of two at least one sees the other
+/// and gives way; both may. Ages decide nothing: what was begun first may appear last.
 pub(super) fn contested(mine: &ContainerInfo, network: &str, inventory: &Inventory) -> bool {
     let Some(range) = pool(mine) else { return false };
     let cluster = mine.labels.get(crate::domain::labels::CLUSTER);
@@ -71,7 +73,7 @@ pub(super) fn contested(mine: &ContainerInfo, network: &str, inventory: &Invento
         .clusters()
         .flat_map(|(_, nodes)| nodes)
         .filter(|other| other.labels.get(crate::domain::labels::CLUSTER) != cluster && other.networks.contains_key(network))
-        .any(|other| pool(other).is_some_and(|theirs| theirs.overlaps(&range)) && (other.created, &other.id) < (mine.created, &mine.id))
+        .any(|other| pool(other).is_some_and(|theirs| theirs.overlaps(&range)))
 }
 
 /// Pools recorded by clusters that are not part of this fleet's file: of other fleets, and of

@@ -28,8 +28,10 @@ use super::{down, network, pools, preflight, privileges};
 
 /// Creating containers copies a little data; ten of them on a slow disk stay far below this.
 const RESERVE_DEADLINE: Duration = Duration::from_secs(120);
-/// Each try lets at least one fleet win its pools.
+/// Fleets that come at the same moment give way to each other at most so often.
 const RESERVE_TRIES: u32 = 8;
+/// Creating a container takes some tenths of a second; 16 of these times the number of the try part two.
+const RESERVE_PAUSE: Duration = Duration::from_millis(40);
 const NETWORK_DEADLINE: Duration = Duration::from_secs(60);
 /// Each time another fleet must have gone down in the same moment.
 const NETWORK_TRIES: u32 = 4;
@@ -129,12 +131,19 @@ impl Kindmesh {
     }
 }
 
-/// Removes clusters that the fleet's description no longer has. What the others know of them goes with
-/// the rest of their mesh.
+/// Removes clusters that the fleet's description no longer has, and what the others know of them.
 async fn prune(km: &Kindmesh, surplus: &[String], inventory: &Inventory, scope: &Scope) -> Result<bool> {
     let nodes: Vec<ContainerInfo> = surplus.iter().flat_map(|cluster| inventory.nodes(cluster)).cloned().collect();
+    for cluster in surplus {
+        mesh::forget(km, cluster, inventory, scope).await;
+    }
     down::remove_containers(km, &nodes, scope).await?;
     Ok(!nodes.is_empty())
+}
+
+/// 1 to 16, by the first digit of a container's ID.
+fn chance(id: &str) -> u32 {
+    id.chars().next().and_then(|digit| digit.to_digit(16)).unwrap_or_default() + 1
 }
 
 async fn make_network(engine: &dyn Engine, fleet: &Fleet, scope: &Scope) -> Result<(NetworkInfo, bool)> {
@@ -198,7 +207,7 @@ async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Re
     let engine = km.engine.as_ref();
     scope
         .step("reserve addresses", RESERVE_DEADLINE, async {
-            for _ in 0..RESERVE_TRIES {
+            for attempt in 1..=RESERVE_TRIES {
                 let network = engine.inspect_network(&ground.network.id).await?;
                 let inventory = Inventory::read(engine).await?;
                 let pools = pools::assign(engine, ground.fleet, &network, &inventory).await?;
@@ -220,9 +229,12 @@ async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Re
                     return Ok(Outcome { value: (pools, addresses), changed });
                 }
                 scope.progress("reserve addresses", "another fleet took the same addresses at the same moment; choosing others");
+                // Two that gave way to each other must not meet again: what their IDs begin with is chance.
+                let pause = RESERVE_PAUSE * attempt * lost.first().map_or(1, |container| chance(&container.id));
                 for container in lost {
                     engine.remove_container(&container.name).await?;
                 }
+                tokio::time::sleep(pause).await;
             }
             Err(Error::new(
                 ErrorKind::Conflict,

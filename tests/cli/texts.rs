@@ -68,20 +68,20 @@ fn help_of_up() {
           --image <REFERENCE>             Node image of every cluster
           --kubernetes-version <VERSION>  Kubernetes version of every cluster
           --privileges <PROFILE>          Rights of node containers: auto, privileged or reduced [default: auto]
-          --sample                        Install a small web service with a LoadBalancer address into every cluster
+          --sample                        Install a small web service with a LoadBalancer address into every cluster (a mesh has a sample of its own)
           --kubeconfig <FILE>             Kubeconfig file that gets the entries [default: as kubectl]
           --prune                         Remove clusters of the fleet that its description no longer has
       -h, --help                          Print help
 
     Mesh:
           --mesh                     Install an Istio mesh over all clusters
-          --no-verify                Neither install the sample nor prove the mesh with it
+          --no-verify                Do not prove the mesh, and install the sample only with --sample
           --istio-version <VERSION>  Version of Istio [default: that of the node image, else 1.31.1]
           --istio-charts <FOLDER>    Folder of Istio's charts base, istiod and gateway [default: those of the node image, else a download]
           --istio-values <FILE>      File of values for the istiod chart; may be given several times, the later wins
           --istio-operator <FILE>    File with an IstioOperator
           --root-ca <FILE>           Root certificate of one's own, PEM [default: one made for the fleet and kept]
-          --root-key <FILE>          Private key of the root certificate, PEM
+          --root-key <FILE>          Private key of the root certificate, PEM; kept in the state folder until `down`
 
     Global options:
       -H, --host <URL>          Address of the engine, unix://… or tcp://… [default: as the docker command]

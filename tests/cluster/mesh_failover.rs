@@ -53,11 +53,13 @@ async fn outage(bench: &Bench, seconds: u32, event: impl Future<Output = ()>) ->
          status=$(curl -s --max-time 5 -o /dev/null -w %{{http_code}} http://helloworld.sample:5000/hello); \
          echo $begun $(date +%s%3N) $status; sleep 0.1; done"
     );
-    let script = format!("rm -f /tmp/calls; kubectl -n sample exec deploy/curl -c curl -- sh -c '{client}' | tee /tmp/calls");
+    // A name of its own each time: what an earlier experiment left must not look like the first call.
+    let file = format!("/tmp/calls-{}", SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis());
+    let script = format!("kubectl -n sample exec deploy/curl -c curl -- sh -c '{client}' | tee {file}");
     let calls = bench.in_node("fail1-control-plane", &script);
     let event = async {
         eventually("calls are made", Duration::from_secs(20), || async {
-            match bench.in_node("fail1-control-plane", "timeout 5 sh -c 'until [ -s /tmp/calls ]; do sleep 0.1; done'").await {
+            match bench.in_node("fail1-control-plane", &format!("timeout 5 sh -c 'until [ -s {file} ]; do sleep 0.1; done'")).await {
                 (0, _) => Ok(()),
                 (_, seen) => Err(seen),
             }

@@ -12,8 +12,8 @@ use crate::domain::name::FleetName;
 use crate::ops::{DownReport, Kindmesh};
 
 const EXAMPLES: &str = "\
-Removes containers with their volumes, networks that the fleet made and nobody else uses, and
-kubeconfig entries. What kindmesh did not make is touched only when it is named by --cluster.
+Removes containers with their volumes, networks that the fleet made and nobody else uses,
+kubeconfig entries, and the root certificate of the fleet's mesh. What kindmesh did not make is touched only when it is named by --cluster.
 
 Examples:
   kindmesh down                     the fleet of kindmesh.yaml, or else the one that `up` makes without a file

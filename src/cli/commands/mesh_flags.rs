@@ -18,7 +18,7 @@ pub struct MeshFlags {
     /// Install an Istio mesh over all clusters
     #[arg(long)]
     mesh: bool,
-    /// Neither install the sample nor prove the mesh with it
+    /// Do not prove the mesh, and install the sample only with --sample
     #[arg(long)]
     no_verify: bool,
     /// Version of Istio [default: that of the node image, else 1.31.1]
@@ -36,7 +36,7 @@ pub struct MeshFlags {
     /// Root certificate of one's own, PEM [default: one made for the fleet and kept]
     #[arg(long, value_name = "FILE", requires = "root_key")]
     root_ca: Option<PathBuf>,
-    /// Private key of the root certificate, PEM
+    /// Private key of the root certificate, PEM; kept in the state folder until `down`
     #[arg(long, value_name = "FILE", requires = "root_ca")]
     root_key: Option<PathBuf>,
 }

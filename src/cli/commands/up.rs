@@ -56,7 +56,7 @@ pub struct UpArgs {
     /// Rights of node containers: auto, privileged or reduced [default: auto]
     #[arg(long, value_name = "PROFILE", value_enum, hide_possible_values = true)]
     privileges: Option<Profile>,
-    /// Install a small web service with a LoadBalancer address into every cluster
+    /// Install a small web service with a LoadBalancer address into every cluster (a mesh has a sample of its own)
     #[arg(long)]
     sample: bool,
     /// Kubeconfig file that gets the entries [default: as kubectl]

@@ -22,7 +22,7 @@ Proves a mesh by traffic: every control plane has read all clusters, every netwo
 answers, every proxy knows all endpoints, all clusters trust one root, calls from a client in each
 cluster are answered by every version and every cluster, and plain text is refused. What cannot be
 looked at counts as wrong; every failure has a name and a next step. A mesh that is not proven ends
-with exit code 10. Needs the sample: `kindmesh up --mesh --sample`.
+with exit code 10. Needs the sample, which `kindmesh up --mesh` installs.
 
 Examples:
   kindmesh verify                          the fleet of kindmesh.yaml, or else the one that `up` makes without a file

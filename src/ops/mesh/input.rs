@@ -11,7 +11,7 @@ use crate::domain::pki::Root;
 use crate::ops::error::{Error, ErrorKind, Result};
 
 /// What the files say.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct MeshInput {
     /// Values from files, weakest first, each with its file; the inline ones of the description are
     /// stronger than all of them.
@@ -25,6 +25,19 @@ pub struct MeshInput {
 }
 
 // === impl MeshInput ===
+
+/// Values may hold passwords: only the files' names are shown.
+impl std::fmt::Debug for MeshInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let files: Vec<&PathBuf> = self.values.iter().map(|(file, _)| file).collect();
+        let operator = self.operator.as_ref().map(|(file, _)| file);
+        f.debug_struct("MeshInput")
+            .field("values", &files)
+            .field("operator", &operator)
+            .field("charts", &self.charts)
+            .finish_non_exhaustive()
+    }
+}
 
 impl MeshInput {
     /// Reads every file that the description names.

@@ -25,6 +25,8 @@ const CROSS_NETWORK_PORT: u16 = 15443;
 const CONNECT_SECONDS: u32 = 2;
 /// An address is announced within a second or two of being assigned.
 const KNOCK_PAUSE: Duration = Duration::from_millis(250);
+/// For the last knock to end by itself.
+const KNOCK_SLACK: Duration = Duration::from_secs(10);
 
 /// One cluster of the mesh, ready to be joined with the others.
 pub(in crate::ops) struct Member<'a> {
@@ -44,7 +46,8 @@ async fn gateways_answer(km: &Kindmesh, fleet: &Fleet, members: &[Member<'_>], s
     const STEP: &str = "reach east-west gateways";
     let deadline = fleet.timeouts.mesh_ready;
     scope
-        .step(STEP, deadline, async {
+        // The knocks have deadlines of their own, which say more.
+        .step(STEP, deadline + KNOCK_SLACK, async {
             let seen = |state: &str| scope.progress(STEP, state);
             let deadline = Deadline::after(deadline);
             let knocks = members.iter().enumerate().map(|(index, member)| {

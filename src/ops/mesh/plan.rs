@@ -86,8 +86,16 @@ impl Request {
         let user = istio::user_values(operator.as_ref(), &files, &Value::Object(spec.istio.values.clone()));
         let carried = carried(images);
         let version = spec.istio.version.as_ref().map(ToString::to_string);
-        let offline =
-            carried.is_some() && spec.istio.hub.is_none() && spec.istio.tag.is_none() && (version.is_none() || version == carried);
+        let asked = ["/global/hub", "/global/tag", "/hub", "/tag"].iter().any(|path| user.pointer(path).is_some());
+        let other_images = asked || spec.istio.hub.is_some() || spec.istio.tag.is_some();
+        let offline = carried.is_some() && !other_images && (version.is_none() || version == carried);
+        if let Some(revision) = user.pointer("/revision").and_then(Value::as_str).filter(|revision| !matches!(*revision, "" | "default")) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("Istio values: revision: {revision}: only the default revision is installed"),
+            )
+            .hint("leave `revision` out of the values and of the IstioOperator file"));
+        }
         let mut request = Self {
             ingress: operator.as_ref().and_then(Operator::ingress).unwrap_or(spec.ingress_gateway),
             egress: operator.as_ref().and_then(Operator::egress).unwrap_or(spec.egress_gateway),

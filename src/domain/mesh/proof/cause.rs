@@ -110,7 +110,7 @@ impl Cause {
             }
             Cause::NoRoot => "istiod writes it when it runs: kubectl -n istio-system logs deploy/istiod",
             Cause::DifferentRoots => {
-                "compare `kindmesh mesh ca`; `kindmesh up --mesh` issues certificates of one root, then restart istiod and the pods of the cluster that differs"
+                "compare `kindmesh mesh ca`; remove the cluster that differs (`kindmesh down --cluster NAME`) and make it anew with `kindmesh up --mesh`"
             }
             Cause::NoNetworkLabel => "run `kindmesh up --mesh` again, which sets topology.istio.io/network, then restart istiod there",
             Cause::NoNetworkGateway => {
@@ -126,7 +126,9 @@ impl Cause {
             Cause::NotSynced => {
                 "run `kindmesh up --mesh` again for fresh remote secrets; istiod says why: kubectl -n istio-system logs deploy/istiod"
             }
-            Cause::UnknownCluster => "run `kindmesh up --mesh --prune`, which removes what is left of other clusters",
+            Cause::UnknownCluster => {
+                "run `kindmesh up --mesh` again, which removes what kindmesh left; delete other secrets with the label istio/multiCluster=true in istio-system by hand"
+            }
             Cause::NoSample => "deploy it with `kindmesh up --mesh --sample`",
             Cause::NotInjected => {
                 "label the namespace istio-injection=enabled and restart its Deployments: kubectl -n sample rollout restart deployment"
