@@ -187,6 +187,20 @@ impl Session {
         Ok(Some(fleet))
     }
 
+    /// The name given outright, or that of the fleet file, or that of the fleet without a file.
+    ///
+    /// # Errors
+    /// When a fleet file cannot be read.
+    pub async fn fleet_name(&self, named: Option<&FleetName>, file: Option<&Path>) -> Result<FleetName, CliError> {
+        if let Some(name) = named {
+            return Ok(name.clone());
+        }
+        match self.fleet_file(file, true).await? {
+            Some(fleet) => Ok(fleet.name),
+            None => Ok(self.plain_fleet(None, None)?.name),
+        }
+    }
+
     /// The fleet that `up` makes without a file.
     ///
     /// # Errors

@@ -14,10 +14,12 @@ use serde::de::DeserializeOwned;
 use super::client::ApiServer;
 use super::deadline::{Deadline, Observer};
 use super::error::{K8sError, RequestErrorKind, Result};
+use super::mesh_objects::is_injected;
 use super::watch::{Verdict, until, until_one};
 use super::{state, wait};
 use crate::domain::manifest::Object;
 use crate::domain::mesh::objects::READER_TOKEN;
+use crate::domain::mesh::proof::names::{ROOT_CONFIG_MAP, ROOT_KEY};
 use crate::domain::mesh::remote_secret;
 use crate::domain::mesh::spec::SYSTEM_NAMESPACE;
 
@@ -27,14 +29,6 @@ pub const ISTIOD: &str = "istiod";
 const INJECTOR: &str = "istio-sidecar-injector";
 /// ConfigMap with istiod's own configuration.
 const MESH_CONFIG_MAP: &str = "istio";
-/// ConfigMap with the mesh's root certificate, in every namespace; istiod writes it.
-pub const ROOT_CONFIG_MAP: &str = "istio-ca-root-cert";
-/// Its key.
-pub const ROOT_KEY: &str = "root-cert.pem";
-/// Name of the proxy's container, in gateways and in sidecars.
-pub const PROXY: &str = "istio-proxy";
-/// Image of a gateway's container before injection has replaced it.
-const NOT_INJECTED: &str = "auto";
 
 /// Waits until istiod is available and its injector is served: only then may pods of the mesh be made.
 ///
@@ -108,7 +102,7 @@ pub async fn injected(server: &ApiServer, namespace: &str, selector: &str, deadl
         if counted.is_empty() {
             return Verdict::NotYet(format!("no pod {selector} in {namespace} yet"));
         }
-        let complaint = counted.iter().find_map(|pod| match has_proxy(pod) {
+        let complaint = counted.iter().find_map(|pod| match is_injected(pod) {
             false => Some(format!("pod {} has no proxy: it was made before the injector worked", pod.name_any())),
             true => state::pod(pod).err(),
         });
@@ -126,19 +120,11 @@ pub async fn replace_uninjected(server: &ApiServer, namespace: &str, selector: &
     let error = |error: kube::Error| server.error("list pods of", namespace, &error);
     let pods = api.list(&ListParams::default().labels(selector)).await.map_err(error)?;
     let mut replaced = 0;
-    for pod in pods.items.iter().filter(|pod| state::pod_counts(pod) && !has_proxy(pod)) {
+    for pod in pods.items.iter().filter(|pod| state::pod_counts(pod) && !is_injected(pod)) {
         delete(server, &api, "pod", &pod.name_any()).await?;
         replaced += 1;
     }
     Ok(replaced)
-}
-
-/// Whether a pod was injected: a proxy, as a container or (since Kubernetes has those) as one that is
-/// started first, and with a real image.
-fn has_proxy(pod: &Pod) -> bool {
-    let Some(spec) = &pod.spec else { return false };
-    let mut containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
-    containers.any(|container| container.name == PROXY && container.image.as_deref().is_some_and(|image| image != NOT_INJECTED))
 }
 
 /// Takes out of an installation's objects what istiod writes later: the validating webhooks are open

@@ -188,7 +188,7 @@ fn pod_view(pod: &Pod) -> PodView {
 
 /// Whether istiod gave the pod its proxy. Since Kubernetes 1.29 that may be an init container that
 /// keeps running.
-fn is_injected(pod: &Pod) -> bool {
+pub(crate) fn is_injected(pod: &Pod) -> bool {
     let proxy = containers(pod).find(|container| container.name == names::PROXY);
     proxy.is_some_and(|proxy| proxy.image.as_deref().is_some_and(|image| !image.is_empty() && image != NOT_INJECTED))
 }

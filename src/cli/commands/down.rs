@@ -110,13 +110,7 @@ fn closing(report: &DownReport, took: &str) -> String {
 
 impl DownArgs {
     async fn fleet_name(&self, session: &Session) -> Result<FleetName, CliError> {
-        if let Some(name) = &self.fleet {
-            return Ok(name.clone());
-        }
-        match session.fleet_file(self.file.as_deref(), true).await? {
-            Some(fleet) => Ok(fleet.name),
-            None => Ok(session.plain_fleet(None, None)?.name),
-        }
+        session.fleet_name(self.fleet.as_ref(), self.file.as_deref()).await
     }
 }
 

@@ -112,13 +112,7 @@ fn read_report(path: &Path) -> Result<Matrix, CliError> {
 
 impl GraphArgs {
     async fn fleet_name(&self, session: &Session) -> Result<FleetName, CliError> {
-        if let Some(name) = &self.fleet {
-            return Ok(name.clone());
-        }
-        match session.fleet_file(self.file.as_deref(), true).await? {
-            Some(fleet) => Ok(fleet.name),
-            None => Ok(session.plain_fleet(None, None)?.name),
-        }
+        session.fleet_name(self.fleet.as_ref(), self.file.as_deref()).await
     }
 
     /// The form asked for, or the one that the file's name tells.

@@ -11,10 +11,11 @@ use super::ca_store::CaStore;
 use crate::domain::mesh::spec::SYSTEM_NAMESPACE;
 use crate::domain::name::{ClusterName, FleetName};
 use crate::domain::pki::{CaBundle, CertificateSummary, PkiError, Root, Verdict};
-use crate::k8s::{ApiServer, Deadline, K8sError, Observer, cacerts};
+use crate::k8s::{ApiServer, Deadline, Observer, cacerts};
 use crate::ops::api_server;
 use crate::ops::context::{Kindmesh, Outcome};
 use crate::ops::error::{Error, ErrorKind, Result};
+use crate::ops::install::failed;
 use crate::ops::inventory::Inventory;
 
 /// An API server that does not answer in this time is shown as not answering.
@@ -303,9 +304,4 @@ fn other_root(root: &Root, bundle: &CaBundle) -> Error {
 
 fn unusable(error: &PkiError) -> Error {
     Error::new(ErrorKind::Config, error.to_string())
-}
-
-fn failed(what: &str, error: K8sError) -> Error {
-    let kind = if matches!(error, K8sError::Timeout { .. }) { ErrorKind::Timeout } else { ErrorKind::Cluster };
-    Error::new(kind, format!("{what} failed")).because(error)
 }

@@ -11,6 +11,7 @@ use crate::domain::fleet::Fleet;
 use crate::domain::istio::GatewayKind;
 use crate::domain::kubeconfig::ClusterEntry;
 use crate::domain::mesh::objects;
+use crate::domain::mesh::proof::names::GATEWAY_PORT;
 use crate::domain::mesh::remote_secret::{self, Access};
 use crate::domain::name::{ClusterName, Role};
 use crate::engine::{Engine, ExecRequest};
@@ -19,8 +20,6 @@ use crate::ops::context::{Kindmesh, Outcome, Scope};
 use crate::ops::error::{Error, ErrorKind, Result};
 use crate::ops::install::failed;
 
-/// Port of an east-west gateway on which other clusters' calls arrive; Istio's own choice.
-const CROSS_NETWORK_PORT: u16 = 15443;
 /// A connection on one bridge takes a millisecond; one that takes longer is tried again.
 const CONNECT_SECONDS: u32 = 2;
 /// An address is announced within a second or two of being assigned.
@@ -59,7 +58,7 @@ async fn gateways_answer(km: &Kindmesh, fleet: &Fleet, members: &[Member<'_>], s
                         .gateways
                         .get(&GatewayKind::EastWest)
                         .ok_or_else(|| Error::new(ErrorKind::Cluster, format!("cluster {} has no east-west gateway", member.name)))?;
-                    let address = SocketAddr::new(*address, CROSS_NETWORK_PORT);
+                    let address = SocketAddr::new(*address, GATEWAY_PORT);
                     knock(km.engine.as_ref(), &from, member.name, address, deadline, seen, &scope.cancel).await
                 }
             });
