@@ -6,18 +6,18 @@ use crate::domain::fleet::{Fleet, NetworkSettings};
 use crate::domain::labels;
 use crate::domain::name::FleetName;
 use crate::domain::net::NetworkInfo;
-use crate::domain::net::network::{OPTION_MTU, ipv6_unusable, mismatches, network_spec, subnet_taken, without_ipv6};
-use crate::engine::{Engine, EngineErrorKind};
+use crate::domain::net::network::{OPTION_MTU, ipv6_unusable, mismatches, network_spec, subnet_taken, taker, without_ipv6};
+use crate::engine::{Engine, EngineError, EngineErrorKind};
 
 use super::context::Outcome;
 use super::error::{Error, ErrorKind, Result};
 
 /// kind gives up after this many subnets for one network name.
 const SUBNET_ATTEMPTS: u32 = 5;
-/// Many creators at once come to rest within a second; each of them looks this often.
-const SETTLE_ATTEMPTS: u32 = 10;
-/// Pause before another look, times the number of looks before: 4.5 s in all.
-const SETTLE_PAUSE: Duration = Duration::from_millis(100);
+/// Many creators at once come to rest within a second or two; each of them looks this often.
+const LOOKS: u32 = 12;
+/// Pause before another look, times the number of looks before: 7.8 s in all at most.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
 /// The engine's default bridge; its MTU is copied, as kind does.
 const DEFAULT_BRIDGE: &str = "bridge";
 
@@ -48,26 +48,42 @@ pub(super) fn check(settings: &NetworkSettings, existing: &NetworkInfo) -> Resul
 /// Undo: [`remove`].
 pub(super) async fn ensure(engine: &dyn Engine, fleet: &Fleet) -> Result<Outcome<NetworkInfo>> {
     let name = &fleet.network.name;
-    let mut made = false;
-    for attempt in 0..SETTLE_ATTEMPTS {
-        if attempt > 0 {
-            tokio::time::sleep(SETTLE_PAUSE * attempt).await;
+    let (mut made, mut overlap, mut seen) = (false, None, Vec::new());
+    for look in 1..=LOOKS {
+        let mut found = engine.networks_named(name).await?;
+        found.sort_by(precedence);
+        match found.as_slice() {
+            [] => match create(engine, fleet).await? {
+                // The first time, the look that shows it follows at once.
+                Creation::Done if !std::mem::replace(&mut made, true) => continue,
+                Creation::Done => {}
+                Creation::Overlap(error) => overlap = Some(error),
+            },
+            [network] => {
+                check(&fleet.network, network)?;
+                return Ok(Outcome { value: network.clone(), changed: made });
+            }
+            // Old engines list a network that they are about to refuse (its subnet overlaps) and take
+            // it back a moment later: only what is still there at the next look has really been made.
+            [_, duplicates @ ..] if seen == ids(&found) => remove_duplicates(engine, duplicates).await?,
+            _ => seen = ids(&found),
         }
-        if let Some(network) = settle(engine, name).await? {
-            check(&fleet.network, &network)?;
-            return Ok(Outcome { value: network, changed: made });
-        }
-        create(engine, fleet).await?;
-        made = true;
-        // Old engines list a network that they are about to refuse (its subnet overlaps) and take it
-        // back a moment later, so what stopped this creation may itself not stay: look again.
-        if let Some(network) = settle(engine, name).await? {
-            check(&fleet.network, &network)?;
-            return Ok(Outcome::changed(network));
-        }
+        tokio::time::sleep(LOOK_PAUSE * look).await;
     }
-    Err(Error::new(ErrorKind::Engine, format!("network {name} was created {SETTLE_ATTEMPTS} times and is gone again each time"))
-        .hint("another program removes networks on this engine; run the command again when it is done"))
+    Err(match overlap {
+        Some(cause) => overlapping(name).because(cause),
+        None => Error::new(ErrorKind::Engine, format!("network {name} does not stay: looked {LOOKS} times, each time it was gone again"))
+            .hint("another program makes or removes networks on this engine; run the command again when it is done"),
+    })
+}
+
+fn ids(networks: &[NetworkInfo]) -> Vec<String> {
+    networks.iter().map(|network| network.id.clone()).collect()
+}
+
+fn overlapping(name: &str) -> Error {
+    Error::new(ErrorKind::Conflict, format!("network {name}: its subnet overlaps another network of the engine"))
+        .hint("choose another `network.subnet`, or remove networks that are no longer used")
 }
 
 /// Whether the network is no longer there: the fleet that made it may go down at any moment.
@@ -98,61 +114,69 @@ pub(super) async fn remove(engine: &dyn Engine, fleet: &FleetName) -> Result<(Ve
     Ok((removed, kept))
 }
 
-async fn create(engine: &dyn Engine, fleet: &Fleet) -> Result<()> {
+/// How an attempt to create the network ended, as far as the next look can tell more.
+enum Creation {
+    /// It was made, by us or by somebody else at the same moment.
+    Done,
+    /// Every subnet tried is in use, by no network that the engine lists.
+    Overlap(EngineError),
+}
+
+async fn create(engine: &dyn Engine, fleet: &Fleet) -> Result<Creation> {
     let mtu = match fleet.network.mtu {
         Some(mtu) => Some(mtu),
         None => default_mtu(engine).await?,
     };
-    let mut overlap = None;
-    for attempt in 0..SUBNET_ATTEMPTS {
+    let mut attempt = 0;
+    loop {
         let spec = network_spec(fleet, mtu, attempt);
         let error = match engine.create_network(&spec).await {
-            Ok(_) => return Ok(()),
+            Ok(_) => return Ok(Creation::Done),
             Err(error) => error,
         };
         if error.is_conflict() && error.message.contains("already exists") {
-            return Ok(());
+            return Ok(Creation::Done);
         }
         if fleet.network.ipv6_subnet.is_none() && ipv6_unusable(&error.message) {
             engine.create_network(&without_ipv6(spec)).await?;
-            return Ok(());
+            return Ok(Creation::Done);
         }
         if !subnet_taken(&error.message) {
             return Err(error.into());
         }
         // The subnet is a function of the name, so the loser of a race lands here too.
-        if !engine.networks_named(&fleet.network.name).await?.is_empty() {
-            return Ok(());
+        let networks = engine.networks_labelled(&[]).await?;
+        if networks.iter().any(|network| network.name == spec.name) {
+            return Ok(Creation::Done);
         }
-        overlap = Some(error);
-        if fleet.network.ipv4_subnet.is_some() {
-            break;
+        attempt += 1;
+        if attempt < SUBNET_ATTEMPTS && fleet.network.ipv4_subnet.is_none() {
+            continue;
         }
+        return match taker(&spec, &networks) {
+            Some((subnet, taker)) => {
+                let message = format!("network {}: its subnet {subnet} overlaps the network {}", spec.name, taker.name);
+                Err(Error::new(ErrorKind::Conflict, message)
+                    .hint("choose another `network.subnet`, or remove that network if nothing needs it")
+                    .because(error))
+            }
+            // Somebody's creation may hold the subnet without being listed yet.
+            None => Ok(Creation::Overlap(error)),
+        };
     }
-    let error =
-        Error::new(ErrorKind::Conflict, format!("network {}: its subnet overlaps another network of the engine", fleet.network.name))
-            .hint("choose another `network.subnet`, or remove networks that are no longer used");
-    Err(match overlap {
-        Some(cause) => error.because(cause),
-        None => error,
-    })
 }
 
 /// Leaves one network of this name: the one with most containers, then the lowest ID. Engines below
 /// API 1.44 let two creators both succeed.
-async fn settle(engine: &dyn Engine, name: &str) -> Result<Option<NetworkInfo>> {
-    let mut found = engine.networks_named(name).await?;
-    found.sort_by(precedence);
-    let mut found = found.into_iter();
-    let Some(winner) = found.next() else { return Ok(None) };
-    for duplicate in found {
+async fn remove_duplicates(engine: &dyn Engine, duplicates: &[NetworkInfo]) -> Result<()> {
+    for duplicate in duplicates {
         match engine.remove_network(&duplicate.id).await {
             Ok(()) => {}
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(Some(winner))
+    Ok(())
 }
 
 fn precedence(a: &NetworkInfo, b: &NetworkInfo) -> std::cmp::Ordering {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ipnetwork::Ipv4Network;
+use ipnetwork::{IpNetwork, Ipv4Network};
 
 use super::range::AddrRange;
 use super::set::AddrSet;
@@ -92,6 +92,24 @@ pub fn ipv6_unusable(message: &str) -> bool {
 /// Whether an engine's message about a failed creation means that the subnet is in use.
 pub fn subnet_taken(message: &str) -> bool {
     message.starts_with("Pool overlaps with other one on this address space") || message.contains("networks have overlapping")
+}
+
+/// The network that has a subnet this one wants, and that subnet: what to name when the engine only
+/// says that something overlaps.
+pub fn taker<'a>(spec: &NetworkSpec, networks: &'a [NetworkInfo]) -> Option<(IpNetwork, &'a NetworkInfo)> {
+    let wanted: Vec<IpNetwork> = spec.ipv4_subnet.map(IpNetwork::from).into_iter().chain(spec.ipv6_subnet.map(IpNetwork::from)).collect();
+    networks.iter().find_map(|network| {
+        let theirs = |subnet: &IpNetwork| network.ipam.iter().any(|entry| overlap(*subnet, entry.subnet));
+        wanted.iter().copied().find(theirs).map(|subnet| (subnet, network))
+    })
+}
+
+fn overlap(a: IpNetwork, b: IpNetwork) -> bool {
+    match (a, b) {
+        (IpNetwork::V4(a), IpNetwork::V4(b)) => a.overlaps(b),
+        (IpNetwork::V6(a), IpNetwork::V6(b)) => a.overlaps(b),
+        _ => false,
+    }
 }
 
 /// The part of an own subnet that the engine may hand out by itself: a block in the lower half, so

@@ -90,7 +90,7 @@ async fn a_lost_answer_is_no_second_network() {
     assert_eq!(engine.networks_named("kind").await.unwrap().len(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_subnet_in_use_is_followed_by_the_next_and_ipv6_that_cannot_be_by_none() {
     let overlap = || Fault::Fail(EngineErrorKind::Refused, "Pool overlaps with other one on this address space".to_owned());
     let engine = engine();
@@ -99,17 +99,52 @@ async fn a_subnet_in_use_is_followed_by_the_next_and_ipv6_that_cannot_be_by_none
     assert_eq!(network.ipv6_entry().unwrap().subnet.to_string(), "fc00:8866:27d0:bd7e::/64");
 
     let engine = super::engine();
-    for attempt in 1..=5 {
-        engine.fault(When::Verb(Verb::CreateNetwork, attempt), overlap());
-    }
+    engine.fault(When::Every(Verb::CreateNetwork), overlap());
     let error = kindmesh(&engine).ensure_network(&fleet("f")).await.unwrap_err();
     assert!(error.to_string().contains("network kind") && !error.hints().is_empty(), "{error}");
+
+    // Every subnet is held by somebody who is not listed yet, and may never be.
+    let engine = super::engine();
+    for attempt in 1..=7 {
+        engine.fault(When::Verb(Verb::CreateNetwork, attempt), overlap());
+    }
+    kindmesh(&engine).ensure_network(&fleet("f")).await.unwrap();
+
+    // Who holds it is told at once, when the engine lists them.
+    let engine = super::engine();
+    let spec = NetworkSpec { name: "theirs".to_owned(), ipv4_subnet: Some("172.30.0.0/16".parse().unwrap()), ..NetworkSpec::default() };
+    engine.create_network(&spec).await.unwrap();
+    engine.fault(When::Every(Verb::CreateNetwork), overlap());
+    let wanted = Fleet::builder("f").network(NetworkBuilder::own("172.30.2.0/24").name("own")).build().unwrap();
+    let error = kindmesh(&engine).ensure_network(&wanted).await.unwrap_err();
+    assert_eq!(error.to_string(), "network own: its subnet 172.30.2.0/24 overlaps the network theirs");
+    assert_eq!(engine.calls().iter().filter(|call| call.verb == Verb::CreateNetwork).count(), 2);
 
     let engine = super::engine();
     let no_ipv6 = Fault::Fail(EngineErrorKind::Failed, "Cannot read IPv6 setup for bridge br-0".to_owned());
     engine.fault(When::Verb(Verb::CreateNetwork, 1), no_ipv6);
     let network = kindmesh(&engine).ensure_network(&fleet("f")).await.unwrap();
     assert!(!network.ipv6 && network.ipv6_entry().is_none());
+}
+
+/// An old engine lists a network it is about to refuse: nobody may take it for the winner and
+/// remove the good one.
+#[tokio::test(start_paused = true)]
+async fn what_is_gone_at_the_next_look_wins_nothing() {
+    let engine = engine();
+    engine.allow_duplicate_networks(true);
+    let spec = NetworkSpec { name: "kind".to_owned(), ..NetworkSpec::default() };
+    let first = engine.create_network(&spec).await.unwrap();
+    let second = engine.create_network(&spec).await.unwrap();
+    let (refused, stays) = (std::cmp::min(&first, &second), std::cmp::max(&first, &second));
+    let engine_takes_back = async {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        engine.remove_network(refused).await.unwrap();
+    };
+    let fleet = fleet("f");
+    let kindmesh = kindmesh(&engine);
+    let (found, ()) = tokio::join!(kindmesh.ensure_network(&fleet), engine_takes_back);
+    assert_eq!(&found.unwrap().id, stays);
 }
 
 #[tokio::test]
