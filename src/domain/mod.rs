@@ -7,6 +7,7 @@ pub mod fleet_builder;
 pub mod fleet_file;
 pub mod helm;
 pub mod image;
+pub mod inotify;
 pub mod istio;
 pub mod kubeadm;
 pub mod kubeconfig;

@@ -6,6 +6,7 @@ use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::container::ContainerSpec;
+use crate::domain::inotify;
 use crate::domain::labels;
 use crate::engine::{ContainerInfo, ContainerState, Engine, EngineErrorKind, ExecRequest};
 
@@ -80,8 +81,16 @@ pub(super) async fn wait_booted(engine: &dyn Engine, node: &ContainerInfo, deadl
                 console(engine, node).await
             ),
         )
-        .hint("too few inotify instances are a usual cause: on the engine's host, set fs.inotify.max_user_instances to 512 or more")),
+        .hint(inotify_hint())),
     }
+}
+
+/// The usual cause of a node or kubelet that does not start on a host with other nodes.
+pub(super) fn inotify_hint() -> String {
+    format!(
+        "too few inotify instances are a usual cause: on the engine's host, run `sysctl -w fs.inotify.max_user_instances={}`",
+        inotify::ADVISED
+    )
 }
 
 /// Whether the console says that commands may be run in the node; the same two lines kind looks

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,7 @@ use crate::domain::version::KubernetesVersion;
 use crate::engine::files::{read_file, write_file};
 use crate::engine::{ContainerInfo, Engine, ExecOutput, ExecRequest};
 
+use super::boot;
 use super::context::Scope;
 use super::error::{Error, ErrorKind, Result};
 use super::inventory::role;
@@ -27,6 +29,9 @@ const DONE_MARK: &str = "/kind/kindmesh-bootstrapped";
 const KUBEADM_PATIENCE: u32 = 240;
 /// Lines of kubeadm's output that belong in an error message.
 const OUTPUT_TAIL: usize = 15;
+/// Lines of the kubelet's log beside it.
+const KUBELET_TAIL: usize = 5;
+const KUBELET_LOG_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How far a node's bootstrap got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +102,7 @@ pub(super) async fn configure(
 pub(super) async fn init(engine: &dyn Engine, node: &ContainerInfo, scope: &Scope, step: &'static str) -> Result<()> {
     let command = format!("kubeadm init --config={KUBEADM_CONF} --skip-token-print --v=1 && touch {DONE_MARK}");
     let output = kubeadm(engine, node, &command, scope, step).await?;
-    check(node, "kubeadm init", &output)
+    check(engine, node, "kubeadm init", &output).await
 }
 
 /// Makes sure the token that nodes join with is there: the one that `init` left is valid for a day.
@@ -108,14 +113,14 @@ pub(super) async fn ensure_token(engine: &dyn Engine, control_plane: &ContainerI
         token = BOOTSTRAP_TOKEN
     );
     let output = engine.exec(&control_plane.name, ExecRequest::new(["sh", "-c", refresh.as_str()]), &scope.cancel).await?;
-    check(control_plane, "kubeadm token create", &output)
+    check(engine, control_plane, "kubeadm token create", &output).await
 }
 
 /// Joins a node to the cluster.
 pub(super) async fn join(engine: &dyn Engine, node: &ContainerInfo, scope: &Scope, step: &'static str) -> Result<()> {
     let command = format!("kubeadm join --config={KUBEADM_CONF} --v=1 && touch {DONE_MARK}");
     let output = kubeadm(engine, node, &command, scope, step).await?;
-    check(node, "kubeadm join", &output)
+    check(engine, node, "kubeadm join", &output).await
 }
 
 /// IPv4 address of a running node.
@@ -145,16 +150,34 @@ fn phase(line: &str) -> Option<&str> {
     (!name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') && !text.is_empty()).then_some(line)
 }
 
-fn check(node: &ContainerInfo, what: &str, output: &ExecOutput) -> Result<()> {
+async fn check(engine: &dyn Engine, node: &ContainerInfo, what: &str, output: &ExecOutput) -> Result<()> {
     if output.success() {
         return Ok(());
     }
-    Err(Error::new(
-        ErrorKind::Cluster,
-        format!("{what} on node {} failed with exit code {}; it ends with:\n{}", node.name, output.exit_code, output.tail(OUTPUT_TAIL)),
-    )
-    .hint(format!("the node is kept; its kubelet's log: `docker exec {} journalctl -u kubelet`", node.name))
-    .hint("`kindmesh up` starts over with a new node"))
+    let mut message =
+        format!("{what} on node {} failed with exit code {}; it ends with:\n{}", node.name, output.exit_code, output.tail(OUTPUT_TAIL));
+    // kubeadm only says that the kubelet is not healthy; why is in the kubelet's own log.
+    if let Some(log) = kubelet_log(engine, node).await {
+        message = format!("{message}\nthe kubelet's log ends with:\n{log}");
+    }
+    let error = Error::new(ErrorKind::Cluster, message)
+        .hint(format!("the node is kept; its kubelet's log: `docker exec {} journalctl -u kubelet`", node.name))
+        .hint("`kindmesh up` starts over with a new node");
+    let starved = error.to_string().contains("too many open files");
+    Err(if starved { error.hint(boot::inotify_hint()) } else { error })
+}
+
+/// What the kubelet said last, as far as it is about something that went wrong. The command may have been
+/// given up on a deadline, so this has one of its own.
+async fn kubelet_log(engine: &dyn Engine, node: &ContainerInfo) -> Option<String> {
+    let script = format!(
+        "journalctl --unit kubelet --output cat --no-pager --lines 200 | grep -E '^[EF][0-9]|[Ee]rror|fail' | tail -n {KUBELET_TAIL}"
+    );
+    let cancel = CancellationToken::new();
+    let log = engine.exec(&node.name, ExecRequest::new(["sh", "-c", script.as_str()]), &cancel);
+    let output = tokio::time::timeout(KUBELET_LOG_DEADLINE, log).await.ok()?.ok()?;
+    let text = output.stdout_text().trim().to_owned();
+    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod install;
 mod inventory;
 mod kubeconfig_entry;
 mod kubeconfig_file;
+mod limits;
 pub mod mesh;
 mod network;
 pub mod nodeimage;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::domain::container::{CgroupNamespace, ContainerSpec};
 use crate::domain::fleet::{Fleet, Privileges};
+use crate::domain::inotify;
 use crate::domain::labels;
 use crate::domain::node::Profile;
 use crate::engine::{Engine, EngineError, EngineErrorKind};
@@ -63,10 +64,18 @@ const CAPABILITIES: [&str; 41] = [
     "CHECKPOINT_RESTORE",
 ];
 
+/// What a node gets on this engine, and what the probe has seen of its host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Probed {
+    pub(super) profile: Profile,
+    /// The host's limit of inotify instances per user; `None` when nothing had to be probed.
+    pub(super) inotify_instances: Option<u32>,
+}
+
 /// Chooses the profile for every node of a fleet: the one its nodes have already, if that is what
 /// is wanted; else it is proved with a container that starts and ends at once. Says so when it is
 /// not the usual one.
-pub(super) async fn choose(engine: &Arc<dyn Engine>, fleet: &Fleet, inventory: &Inventory, image: &str, scope: &Scope) -> Result<Profile> {
+pub(super) async fn choose(engine: &Arc<dyn Engine>, fleet: &Fleet, inventory: &Inventory, image: &str, scope: &Scope) -> Result<Probed> {
     let wanted = fleet.privileges;
     let known = inventory.of_fleet(&fleet.name).flat_map(|(_, nodes)| nodes).find_map(|node| {
         let profile = Profile::from_label(node.labels.get(labels::PRIVILEGES)?)?;
@@ -78,14 +87,14 @@ pub(super) async fn choose(engine: &Arc<dyn Engine>, fleet: &Fleet, inventory: &
         fits.then_some(profile)
     });
     if let Some(profile) = known {
-        return Ok(profile);
+        return Ok(Probed { profile, inotify_instances: None });
     }
     scope
         .step(STEP, DEADLINE, async {
             let refusal = match wanted {
                 Privileges::Reduced => None,
                 Privileges::Auto | Privileges::Privileged => match try_profile(engine, image, &Profile::Privileged).await {
-                    Ok(()) => return Ok(Outcome::unchanged(Profile::Privileged)),
+                    Ok(probed) => return Ok(Outcome::unchanged(probed)),
                     Err(error) if is_refusal(&error) => Some(error),
                     Err(error) => return Err(error.into()),
                 },
@@ -94,28 +103,28 @@ pub(super) async fn choose(engine: &Arc<dyn Engine>, fleet: &Fleet, inventory: &
                 return Err(Error::new(ErrorKind::Engine, format!("the engine refuses privileged containers: {}", error.message))
                     .hint("use `--privileges auto` or `reduced`: nodes then get every capability the host has, and nothing else"));
             }
-            let profile = reduced(engine, image).await?;
-            if let (Some(_), Profile::Reduced { cap_drop }) = (&refusal, &profile) {
+            let probed = reduced(engine, image).await?;
+            if let (Some(_), Profile::Reduced { cap_drop }) = (&refusal, &probed.profile) {
                 let lacks = if cap_drop.is_empty() { String::new() } else { format!(" (the host lacks {})", cap_drop.join(", ")) };
                 scope.note(STEP, format!("the engine cannot start privileged containers{lacks}: nodes get the reduced profile"));
             }
-            Ok(Outcome::unchanged(profile))
+            Ok(Outcome::unchanged(probed))
         })
         .await
 }
 
 /// Finds the reduced profile this engine accepts. Old engines must be told what the host lacks,
 /// newer ones refuse to be told and cut the set themselves.
-async fn reduced(engine: &Arc<dyn Engine>, image: &str) -> Result<Profile> {
+async fn reduced(engine: &Arc<dyn Engine>, image: &str) -> Result<Probed> {
     let plain = Profile::Reduced { cap_drop: Vec::new() };
     let first = match try_profile(engine, image, &plain).await {
-        Ok(()) => return Ok(plain),
+        Ok(probed) => return Ok(probed),
         Err(error) if is_refusal(&error) => error,
         Err(error) => return Err(error.into()),
     };
     let cut = Profile::Reduced { cap_drop: missing_capabilities(engine, image).await? };
     match try_profile(engine, image, &cut).await {
-        Ok(()) => Ok(cut),
+        Ok(probed) => Ok(probed),
         Err(error) => Err(Error::new(
             ErrorKind::Engine,
             format!("the engine starts neither privileged nor reduced containers: {}; and: {}", first.message, error.message),
@@ -144,10 +153,12 @@ fn lacking(mask: u64) -> Vec<String> {
     CAPABILITIES.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) == 0).map(|(_, name)| (*name).to_owned()).collect()
 }
 
-async fn try_profile(engine: &Arc<dyn Engine>, image: &str, profile: &Profile) -> Result<(), EngineError> {
-    let mut spec = ContainerSpec { entrypoint: Some(vec!["/bin/true".to_owned()]), ..helper(image) };
+async fn try_profile(engine: &Arc<dyn Engine>, image: &str, profile: &Profile) -> Result<Probed, EngineError> {
+    // That it starts is the proof; what it prints is worth knowing too.
+    let mut spec = ContainerSpec { entrypoint: Some(vec!["/bin/cat".to_owned(), inotify::LIMIT_FILE.to_owned()]), ..helper(image) };
     profile.grant(&mut spec);
-    run(engine, spec).await.map(drop)
+    let output = run(engine, spec).await?;
+    Ok(Probed { profile: profile.clone(), inotify_instances: output.trim().parse().ok() })
 }
 
 /// Creates, starts and removes a helper container; returns what it printed.

@@ -24,7 +24,7 @@ use super::inventory::Inventory;
 use super::mesh::{self, MeshPlan};
 use super::nodes::{self, NodePlan};
 use super::report::{ClusterReport, UpReport};
-use super::{down, network, pools, preflight, privileges};
+use super::{down, limits, network, pools, preflight, privileges};
 
 /// Creating containers copies a little data; ten of them on a slow disk stay far below this.
 const RESERVE_DEADLINE: Duration = Duration::from_secs(120);
@@ -95,9 +95,10 @@ impl Kindmesh {
         }
         let mesh = mesh::Request::read(&km, fleet, &images, &scope).await?;
         let any_image = images.values().next().map(|image| image.reference.clone()).unwrap_or_default();
-        let profile = privileges::choose(&km.engine, fleet, &inventory, &any_image, &scope).await?;
+        let probed = privileges::choose(&km.engine, fleet, &inventory, &any_image, &scope).await?;
+        limits::check(&km, fleet, &inventory, probed.inotify_instances, &scope).await;
         let pruned = prune(&km, &surplus, &inventory, &scope).await?;
-        let mut ground = Ground { fleet, facts, images, profile, network: NetworkInfo::default(), mesh };
+        let mut ground = Ground { fleet, facts, images, profile: probed.profile, network: NetworkInfo::default(), mesh };
         let mut tries = 0;
         let (network_made, built) = loop {
             tries += 1;

@@ -29,9 +29,9 @@ async fn choose(engine: &Arc<FakeEngine>, wanted: Privileges) -> Result<Profile>
         }
     };
     tokio::select! {
-        profile = privileges::choose(&shared, &fleet, &inventory, IMAGE, &scope) => {
+        probed = privileges::choose(&shared, &fleet, &inventory, IMAGE, &scope) => {
             assert!(engine.containers().is_empty(), "helpers are removed");
-            profile
+            probed.map(|probed| probed.profile)
         }
         () = helpers => unreachable!("helpers go on for ever"),
     }
