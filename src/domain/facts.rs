@@ -7,6 +7,8 @@ use super::version::EngineApiVersion;
 /// Facts read from the engine once, before anything is planned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HostFacts {
+    /// What the engine calls itself, the same as long as its data is; empty when it tells nothing.
+    pub id: String,
     /// API version agreed with the engine.
     pub api_version: EngineApiVersion,
     /// Product and version, for people; nothing branches on it.

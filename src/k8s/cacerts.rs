@@ -22,6 +22,7 @@ use super::apply::{ApplyOptions, Change, FIELD_MANAGER, apply};
 use super::client::ApiServer;
 use super::deadline::{Deadline, Observer};
 use super::error::{K8sError, Result};
+use super::retry::healing;
 use super::state;
 use crate::domain::manifest::Object;
 use crate::domain::mesh::spec::SYSTEM_NAMESPACE;
@@ -39,6 +40,8 @@ const NAME: &str = "istiod.istio-system.svc";
 const SELECTOR: &str = "app=istiod";
 /// Annotation that makes a kubelet look at a pod at once; it holds a fingerprint.
 const ANNOTATION: &str = "kindmesh.dev/signing-ca";
+/// An API server that starts again is back in less.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Longest single look at an istiod, which answers within milliseconds.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -188,7 +191,9 @@ fn client(bundle: &CaBundle) -> Result<ClientConfig, String> {
 
 async fn get(server: &ApiServer, name: &str) -> Result<Option<Secret>> {
     let api: Api<Secret> = Api::namespaced(server.client(), SYSTEM_NAMESPACE);
-    api.get_opt(name).await.map_err(|error| server.error("read", format!("Secret {SYSTEM_NAMESPACE}/{name}"), &error))
+    let object = format!("Secret {SYSTEM_NAMESPACE}/{name}");
+    let read = || async { api.get_opt(name).await.map_err(|error| server.error("read", object.clone(), &error)) };
+    healing(&object, Deadline::after(PATIENCE), &|_| {}, |_| false, read).await
 }
 
 #[cfg(test)]

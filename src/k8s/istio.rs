@@ -1,6 +1,8 @@
 //! Istio in one cluster: when its parts are ready for the next step, and what is there.
 
+use std::future::Future;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -11,10 +13,12 @@ use kube::runtime::watcher;
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
+use super::apply::FIELD_MANAGER;
 use super::client::ApiServer;
 use super::deadline::{Deadline, Observer};
 use super::error::{K8sError, RequestErrorKind, Result};
 use super::mesh_objects::is_injected;
+use super::retry::healing;
 use super::watch::{Verdict, until, until_one};
 use super::{state, wait};
 use crate::domain::manifest::Object;
@@ -29,6 +33,17 @@ pub const ISTIOD: &str = "istiod";
 const INJECTOR: &str = "istio-sidecar-injector";
 /// ConfigMap with istiod's own configuration.
 const MESH_CONFIG_MAP: &str = "istio";
+/// An API server that starts again is back in less.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What keeps the pods of a gateway: the chart knows both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Controller {
+    /// So many pods.
+    Deployment,
+    /// One pod on every node.
+    DaemonSet,
+}
 
 /// Waits until istiod is available and its injector is served: only then may pods of the mesh be made.
 ///
@@ -77,12 +92,21 @@ pub async fn root_distributed(server: &ApiServer, namespace: &str, deadline: Dea
 ///
 /// # Errors
 /// `Timeout`, with what is missing.
-pub async fn gateway_ready(server: &ApiServer, name: &str, deadline: Deadline, observer: Observer<'_>) -> Result<IpAddr> {
+pub async fn gateway_ready(
+    server: &ApiServer,
+    name: &str,
+    controller: Controller,
+    deadline: Deadline,
+    observer: Observer<'_>,
+) -> Result<IpAddr> {
     let selector = format!("app={name}");
     let (_, address) = tokio::try_join!(
         async {
             replace_uninjected(server, SYSTEM_NAMESPACE, &selector).await?;
-            wait::deployment_available(server, SYSTEM_NAMESPACE, name, deadline, observer).await?;
+            match controller {
+                Controller::Deployment => wait::deployment_available(server, SYSTEM_NAMESPACE, name, deadline, observer).await?,
+                Controller::DaemonSet => wait::daemonset_ready(server, SYSTEM_NAMESPACE, name, deadline, observer).await?,
+            }
             injected(server, SYSTEM_NAMESPACE, &selector, deadline, observer).await
         },
         wait::service_address(server, SYSTEM_NAMESPACE, name, deadline, observer),
@@ -117,8 +141,8 @@ pub async fn injected(server: &ApiServer, namespace: &str, selector: &str, deadl
 /// The request's.
 pub async fn replace_uninjected(server: &ApiServer, namespace: &str, selector: &str) -> Result<usize> {
     let api: Api<Pod> = Api::namespaced(server.client(), namespace);
-    let error = |error: kube::Error| server.error("list pods of", namespace, &error);
-    let pods = api.list(&ListParams::default().labels(selector)).await.map_err(error)?;
+    let params = ListParams::default().labels(selector);
+    let pods = single(|| async { api.list(&params).await.map_err(|error| server.error("list pods of", namespace, &error)) }).await?;
     let mut replaced = 0;
     for pod in pods.items.iter().filter(|pod| state::pod_counts(pod) && !is_injected(pod)) {
         delete(server, &api, "pod", &pod.name_any()).await?;
@@ -203,13 +227,16 @@ pub async fn reader_token(server: &ApiServer, deadline: Deadline, observer: Obse
 pub async fn accepts_token(server: &ApiServer, kubeconfig: &str) -> Result<bool> {
     let other = ApiServer::from_kubeconfig(kubeconfig).await?;
     let api: Api<SelfSubjectReview> = Api::all(other.client());
-    match api.create(&PostParams::default(), &SelfSubjectReview::default()).await {
-        Ok(_) => Ok(true),
-        Err(error) => match server.error("ask who a token is of", "the API server", &error) {
-            K8sError::Request { kind: RequestErrorKind::Untrusted, .. } => Ok(false),
-            other => Err(other),
-        },
-    }
+    single(|| async {
+        match api.create(&PostParams::default(), &SelfSubjectReview::default()).await {
+            Ok(_) => Ok(true),
+            Err(error) => match server.error("ask who a token is of", "the API server", &error) {
+                K8sError::Request { kind: RequestErrorKind::Untrusted, .. } => Ok(false),
+                other => Err(other),
+            },
+        }
+    })
+    .await
 }
 
 /// Deletes the reader's token, for a new one to be made.
@@ -228,9 +255,27 @@ pub async fn drop_reader_token(server: &ApiServer) -> Result<()> {
 pub async fn remote_clusters(server: &ApiServer) -> Result<Vec<String>> {
     let api: Api<Secret> = Api::namespaced(server.client(), SYSTEM_NAMESPACE);
     let selector = format!("{}=true,app.kubernetes.io/managed-by=kindmesh", remote_secret::LABEL);
-    let found = api.list(&ListParams::default().labels(&selector)).await.map_err(|e| server.error("list", "remote secrets", &e))?;
+    let params = ListParams::default().labels(&selector);
+    let found = single(|| async { api.list(&params).await.map_err(|error| server.error("list", "remote secrets", &error)) }).await?;
     let cluster = |secret: &Secret| secret.name_any().strip_prefix(remote_secret::NAME_PREFIX).map(str::to_owned);
     Ok(found.items.iter().filter_map(cluster).collect())
+}
+
+/// Deletes a Deployment of ours; one that is not there, or that somebody else made, is left alone. Returns
+/// whether there was one.
+///
+/// # Errors
+/// The request's.
+pub async fn drop_deployment(server: &ApiServer, namespace: &str, name: &str) -> Result<bool> {
+    let api: Api<Deployment> = Api::namespaced(server.client(), namespace);
+    let found = get(server, &api, "deployment", name).await?;
+    let ours =
+        |found: &Deployment| found.metadata.managed_fields.iter().flatten().any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER));
+    if !found.as_ref().is_some_and(ours) {
+        return Ok(false);
+    }
+    delete(server, &api, "deployment", name).await?;
+    Ok(true)
 }
 
 /// Deletes the remote secret for a cluster; one that is not there is no error.
@@ -242,22 +287,32 @@ pub async fn forget_cluster(server: &ApiServer, cluster: &str) -> Result<()> {
     delete(server, &api, "secret", &remote_secret::name(cluster)).await
 }
 
+/// A request whose object nothing else waits for: a server that is busy or starts again is asked again.
+async fn single<T, F: Future<Output = Result<T>>>(request: impl FnMut() -> F) -> Result<T> {
+    healing("the API server to answer", Deadline::after(PATIENCE), &|_| {}, |_| false, request).await
+}
+
 async fn get<K>(server: &ApiServer, api: &Api<K>, what: &str, name: &str) -> Result<Option<K>>
 where
     K: Resource + Clone + std::fmt::Debug + DeserializeOwned,
 {
-    api.get_opt(name).await.map_err(|error| server.error("read", format!("{what} {name}"), &error))
+    let object = format!("{what} {name}");
+    single(|| async { api.get_opt(name).await.map_err(|error| server.error("read", object.clone(), &error)) }).await
 }
 
 async fn delete<K>(server: &ApiServer, api: &Api<K>, what: &str, name: &str) -> Result<()>
 where
     K: Resource + Clone + std::fmt::Debug + DeserializeOwned,
 {
-    match api.delete(name, &DeleteParams::default()).await {
-        Ok(_) => Ok(()),
-        Err(error) => match server.error("delete", format!("{what} {name}"), &error) {
-            K8sError::Request { kind: RequestErrorKind::NotFound, .. } => Ok(()),
-            other => Err(other),
-        },
-    }
+    let object = format!("{what} {name}");
+    single(|| async {
+        match api.delete(name, &DeleteParams::default()).await {
+            Ok(_) => Ok(()),
+            Err(error) => match server.error("delete", object.clone(), &error) {
+                K8sError::Request { kind: RequestErrorKind::NotFound, .. } => Ok(()),
+                other => Err(other),
+            },
+        }
+    })
+    .await
 }

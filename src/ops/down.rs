@@ -1,5 +1,6 @@
 //! `down`: everything a fleet made is found by label and removed; nothing else is touched.
 
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -33,11 +34,7 @@ impl Kindmesh {
         // What failed above keeps its network; everything else goes all the same.
         let (networks, networks_kept) = network::remove(km.engine.as_ref(), fleet).await?;
         let containers = containers?;
-        // With the last cluster goes what they all trusted; where there was none, the root may be that of a
-        // fleet of the same name on another engine.
-        if let Some(store) = km.ca_store(fleet).filter(|_| !containers.containers.is_empty()) {
-            store.remove()?;
-        }
+        forget_root(&km, fleet).await?;
         Ok(DownReport { networks, networks_kept, ..containers })
     }
 
@@ -84,8 +81,24 @@ impl Kindmesh {
         }
         let scope = km.cluster_scope(cluster);
         mesh::forget(&km, cluster, &inventory, &scope).await;
-        remove_containers(&km, nodes, &scope).await
+        let report = remove_containers(&km, nodes, &scope).await?;
+        let fleet: Option<FleetName> = inventory.fleet_of_cluster(cluster).and_then(|fleet| fleet.parse().ok());
+        if let Some(fleet) = fleet.filter(|fleet| inventory.of_fleet(fleet).all(|(name, _)| name == cluster)) {
+            forget_root(&km, &fleet).await?;
+        }
+        Ok(report)
     }
+}
+
+/// With the last cluster of a fleet goes what they all trusted.
+async fn forget_root(km: &Kindmesh, fleet: &FleetName) -> Result<()> {
+    // Most fleets have no mesh: then the engine need not even be asked who it is.
+    if km.state_dir.as_deref().is_some_and(Path::is_dir)
+        && let Some(store) = km.ca_store(fleet).await?
+    {
+        store.remove()?;
+    }
+    Ok(())
 }
 
 /// Removes containers at once, with their volumes and their clusters' kubeconfig entries, and makes

@@ -195,7 +195,8 @@ async fn collect_logs(engine: &dyn Engine, id: &str) -> Result<String, EngineErr
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn helper(image: &str) -> ContainerSpec {
+/// A container that is never more than looked into, or runs one short command.
+pub(super) fn helper(image: &str) -> ContainerSpec {
     ContainerSpec {
         image: image.to_owned(),
         cmd: Some(Vec::new()),

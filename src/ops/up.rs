@@ -43,8 +43,8 @@ struct Ground<'a> {
     images: BTreeMap<String, NodeImage>,
     profile: Profile,
     network: NetworkInfo,
-    /// What is wanted of the mesh, with the files that were named.
-    mesh: Option<mesh::Request>,
+    /// What the mesh is to be.
+    mesh: Option<MeshPlan>,
 }
 
 /// How to bring a fleet up.
@@ -93,11 +93,19 @@ impl Kindmesh {
                 preflight::check_unchanged(cluster, &image.reference, &inventory)?;
             }
         }
-        let mesh = mesh::Request::read(&km, fleet, &images, &scope).await?;
         let any_image = images.values().next().map(|image| image.reference.clone()).unwrap_or_default();
-        let probed = privileges::choose(&km.engine, fleet, &inventory, &any_image, &scope).await?;
+        // Both use helper containers, and both go to their end: none of those is left behind.
+        let (probed, mesh) = tokio::join!(
+            privileges::choose(&km.engine, fleet, &inventory, &any_image, &scope),
+            mesh::Request::read(&km, fleet, &images, &inventory, &scope),
+        );
+        let (probed, mesh) = (probed?, mesh?);
         limits::check(&km, fleet, &inventory, probed.inotify_instances, &scope).await;
         let pruned = prune(&km, &surplus, &inventory, &scope).await?;
+        let mesh = match mesh {
+            Some(request) => Some(request.settle(&km, fleet).await?),
+            None => None,
+        };
         let mut ground = Ground { fleet, facts, images, profile: probed.profile, network: NetworkInfo::default(), mesh };
         let mut tries = 0;
         let (network_made, built) = loop {
@@ -249,11 +257,7 @@ async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Re
 /// Builds all clusters at once. One that fails does not stop the others.
 async fn build(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Vec<Built>> {
     let (pools, addresses) = reserve(km, ground, scope).await?;
-    let mesh = match &ground.mesh {
-        Some(request) => Some(MeshPlan::prepare(km, ground.fleet, request, scope).await?),
-        None => None,
-    };
-    let mesh = mesh.as_ref();
+    let mesh = ground.mesh.as_ref();
     let plans = ground.fleet.clusters.iter().map(|spec| ground.plan(spec.name.as_str(), &pools, &addresses)).collect::<Result<Vec<_>>>()?;
     let results = join_all(plans.iter().map(|plan| async move {
         cluster::ensure(km, plan, mesh).await.map_err(|error| error.within(format_args!("cluster {}", plan.spec.name)))

@@ -12,6 +12,7 @@ use crate::mesh_support::{green, of_both_versions};
 use crate::support::{Bench, eventually, http_page};
 
 const EXIT_CONFLICT: i32 = 6;
+const EXIT_NOT_FOUND: i32 = 9;
 const TWO: [&str; 2] = ["mesh1", "mesh2"];
 const THREE: [&str; 3] = ["mesh1", "mesh2", "mesh3"];
 
@@ -41,13 +42,17 @@ async fn a_mesh_from_nothing_to_three_clusters_and_back() {
     bench.done("up again");
     certificates(&bench).await;
     bench.done("rotated");
+    a_lost_root(&bench).await;
+    bench.done("found again");
     a_restarted_node(&bench).await;
     bench.done("restarted");
     bench.another_turn().await;
     a_third_joins_and_leaves(&bench).await;
     bench.done("grown and shrunk");
 
-    let roots = bench.dir.path().join(".local/state/kindmesh/mesh/ca");
+    let shown = bench.kindmesh(["mesh", "ca", "-f", "kindmesh.yaml", "-o", "json"]).json();
+    let roots = std::path::PathBuf::from(shown["folder"].as_str().expect("the folder of the root"));
+    assert!(roots.starts_with(bench.dir.path().join(".local/state/kindmesh")) && roots.ends_with("mesh/ca"), "{}", roots.display());
     assert!(roots.join("root-key.pem").is_file());
     bench.kindmesh(["down", "--fleet", "mesh"]).ok();
     assert_eq!(bench.containers().await, Vec::<String>::new());
@@ -178,6 +183,29 @@ async fn certificates(bench: &Bench) {
     assert_ne!(print(&after, 1, 0), print(&before, 1, 0));
     assert_eq!(rotated["rotated"][0]["now"]["fingerprint"], print(&after, 1, 0));
     assert_eq!(pods, all_pods(bench, &TWO).await, "nothing was started again");
+    bench.proven(&TWO, "0s");
+}
+
+/// Without the root's key nothing is made that the mesh would not trust, and nothing is lost: given back, all
+/// goes on.
+async fn a_lost_root(bench: &Bench) {
+    let shown = bench.kindmesh(["mesh", "ca", "-f", "kindmesh.yaml", "-o", "json"]).json();
+    let folder = std::path::PathBuf::from(shown["folder"].as_str().expect("the folder of the root"));
+    let away = bench.dir.path().join("away");
+    std::fs::rename(&folder, &away).expect("move the root away");
+    let before = bench.containers().await;
+    bench.mesh_file("clusterPrefix: mesh\nclusters: 3\n");
+    let said = bench.kindmesh(["up", "-f", "kindmesh.yaml", "--mesh"]).failed(EXIT_NOT_FOUND);
+    bench.mesh_file("clusterPrefix: mesh\nclusters: 2\n");
+    let fingerprint = shown["root"]["fingerprint"].as_str().expect("a fingerprint");
+    assert!(said.contains("not on this machine") && said.contains(fingerprint) && said.contains("--root-ca"), "{said}");
+    assert!(!folder.exists(), "no other root was made");
+    assert_eq!(before, bench.containers().await);
+
+    let [certificate, key] = ["root-cert.pem", "root-key.pem"].map(|file| away.join(file).display().to_string());
+    let up = ["up", "-f", "kindmesh.yaml", "--mesh", "--root-ca", certificate.as_str(), "--root-key", key.as_str()];
+    bench.kindmesh(up).ok();
+    assert!(folder.join("root-key.pem").is_file(), "what was given is kept");
     bench.proven(&TWO, "0s");
 }
 

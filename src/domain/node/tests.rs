@@ -6,6 +6,7 @@ use crate::domain::fleet::tests_support::fleet;
 
 fn facts() -> HostFacts {
     HostFacts {
+        id: "AB:CD".into(),
         api_version: EngineApiVersion::new(1, 41),
         product: "test".into(),
         os: "linux".into(),

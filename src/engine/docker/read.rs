@@ -32,6 +32,7 @@ pub(super) fn facts(api_version: EngineApiVersion, version: SystemVersion, info:
         _ => None,
     });
     HostFacts {
+        id: info.id.clone().unwrap_or_default(),
         api_version,
         product: format!("{name} {}", version.version.unwrap_or_default()).trim().to_owned(),
         os: version.os.or(info.os_type).unwrap_or_else(|| "linux".to_owned()),

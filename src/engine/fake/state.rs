@@ -33,6 +33,7 @@ impl State {
     pub(super) fn new() -> Self {
         Self {
             facts: HostFacts {
+                id: "FAKE:0001".to_owned(),
                 api_version: EngineApiVersion::new(1, 47),
                 product: "Fake 1".to_owned(),
                 os: "linux".to_owned(),

@@ -30,6 +30,8 @@ pub struct Signing {
     pub bundle: CaBundle,
     /// Why it is a new one; `None` when the cluster has it already.
     pub new: Option<String>,
+    /// Whether the new one takes the place of another.
+    pub replaces: bool,
 }
 
 /// Decides what a cluster signs with: what it has, while that serves, or a new intermediate. Nothing is
@@ -39,9 +41,9 @@ pub struct Signing {
 /// When the cluster belongs to another root, or its istiod has made one for itself: a running mesh
 /// cannot change its root.
 pub async fn signing(server: &ApiServer, root: &Root, fleet: &FleetName, cluster: &ClusterName, now: Timestamp) -> Result<Signing> {
-    let new = |why: String| {
+    let new = |why: String, replaces: bool| {
         let bundle = root.issue(fleet, cluster, now).map_err(|error| unusable(&error))?;
-        Ok(Signing { bundle, new: Some(why) })
+        Ok(Signing { bundle, new: Some(why), replaces })
     };
     let Some(files) = cacerts::read(server).await.map_err(|error| failed("read the certificates of istiod", error))? else {
         if cacerts::self_made(server).await.map_err(|error| failed("read the certificates of istiod", error))? {
@@ -50,22 +52,32 @@ pub async fn signing(server: &ApiServer, root: &Root, fleet: &FleetName, cluster
                 cacerts::SELF_MADE
             )));
         }
-        return new("it has none yet".to_owned());
+        return new("it has none yet".to_owned(), false);
     };
     match CaBundle::from_files(&files) {
-        Ok(None) => new("it has none yet".to_owned()),
-        Err(error) => new(error.to_string()),
+        Ok(None) => new("it has none yet".to_owned(), false),
+        Err(error) => new(error.to_string(), true),
         Ok(Some(bundle)) => match root.judge(&bundle, now) {
-            Verdict::Keep => Ok(Signing { bundle, new: None }),
-            Verdict::Renew(why) => new(why),
+            Verdict::Keep => Ok(Signing { bundle, new: None, replaces: false }),
+            Verdict::Renew(why) => new(why, true),
             Verdict::OtherRoot => Err(other_root(root, &bundle)),
         },
     }
 }
 
+/// What [`ensure`] has given a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// What it signs with.
+    pub bundle: CaBundle,
+    /// Whether that is new.
+    pub changed: bool,
+    /// Whether it had another one before, with which an istiod may still sign.
+    pub renewed: bool,
+}
+
 /// Gives a cluster the certificates that its istiod signs with, before istiod starts: those it has,
-/// while they serve, or new ones. The namespace must be there. Returns what it signs with, and whether
-/// the cluster was changed.
+/// while they serve, or new ones. The namespace must be there.
 ///
 /// # Errors
 /// As [`signing`]; when the Secret cannot be written.
@@ -76,12 +88,27 @@ pub async fn ensure(
     now: Timestamp,
     deadline: Deadline,
     observer: Observer<'_>,
-) -> Result<(CaBundle, bool)> {
+) -> Result<Given> {
     let signing = signing(server, root, fleet, cluster, now).await?;
-    let Some(why) = &signing.new else { return Ok((signing.bundle, false)) };
+    let Some(why) = &signing.new else { return Ok(Given { bundle: signing.bundle, changed: false, renewed: false }) };
     observer(&format!("new certificates: {why}"));
     cacerts::write(server, &signing.bundle, deadline, observer).await.map_err(|error| failed("write the certificates of istiod", error))?;
-    Ok((signing.bundle, true))
+    Ok(Given { bundle: signing.bundle, changed: true, renewed: signing.replaces })
+}
+
+/// Waits until a cluster's istiods sign with a bundle that has just been written.
+///
+/// # Errors
+/// When they still sign with the one before at the deadline.
+pub async fn served(server: &ApiServer, bundle: &CaBundle, deadline: Deadline, observer: Observer<'_>) -> Result<()> {
+    let serial = bundle.describe().ok().and_then(|chain| chain.signing().map(|signing| signing.serial.clone())).unwrap_or_default();
+    cacerts::served(server, bundle, &serial, deadline, observer).await.map(|_| ()).map_err(not_taken)
+}
+
+fn not_taken(error: crate::k8s::K8sError) -> Error {
+    failed("wait for istiod to take its new certificate", error).hint(
+        "the new certificate is written and valid; istiod takes it when its pods start anew: `kubectl -n istio-system rollout restart deployment istiod`",
+    )
 }
 
 impl Kindmesh {
@@ -92,7 +119,7 @@ impl Kindmesh {
     /// does not answer, or has no or bad certificates, is a part of the result.
     pub async fn mesh_ca(&self, fleet: &FleetName) -> Result<CaReport> {
         let now = Timestamp::now();
-        let store = self.ca_store(fleet);
+        let store = self.ca_store(fleet).await?;
         let root = match &store {
             Some(store) => store.load(now)?,
             None => None,
@@ -118,7 +145,7 @@ impl Kindmesh {
             return Err(Error::new(ErrorKind::NotFound, format!("fleet {fleet} has no cluster {cluster}"))
                 .hint(format!("there are: {}", known.join(", "))));
         }
-        let root = km.stored_root(fleet, now)?;
+        let root = km.stored_root(fleet, now).await?;
         let wanted = servers.into_iter().filter(|(name, _)| cluster.is_none_or(|cluster| name == cluster.as_str()));
         let results = join_all(wanted.map(|(name, server)| {
             let (km, root) = (&km, &root);
@@ -141,17 +168,19 @@ impl Kindmesh {
     ///
     /// # Errors
     /// As [`CaStore::ensure`]; when there is no state folder.
-    pub fn mesh_root(&self, fleet: &FleetName, own: Option<&Root>) -> Result<(Root, bool)> {
-        self.ca_store(fleet).ok_or_else(no_state)?.ensure(own, Timestamp::now())
+    pub async fn mesh_root(&self, fleet: &FleetName, own: Option<&Root>) -> Result<(Root, bool)> {
+        self.ca_store(fleet).await?.ok_or_else(no_state)?.ensure(own, Timestamp::now())
     }
 
     /// Where a fleet's root is kept; `None` without a state folder.
-    pub(in crate::ops) fn ca_store(&self, fleet: &FleetName) -> Option<CaStore> {
-        self.state_dir.as_deref().map(|state| CaStore::new(state, fleet))
+    pub(in crate::ops) async fn ca_store(&self, fleet: &FleetName) -> Result<Option<CaStore>> {
+        let Some(state) = self.state_dir.as_deref() else { return Ok(None) };
+        let engine = self.engine.facts().await?.id;
+        Ok(Some(CaStore::new(state, &engine, fleet)))
     }
 
-    fn stored_root(&self, fleet: &FleetName, now: Timestamp) -> Result<Root> {
-        let store = self.ca_store(fleet).ok_or_else(no_state)?;
+    async fn stored_root(&self, fleet: &FleetName, now: Timestamp) -> Result<Root> {
+        let store = self.ca_store(fleet).await?.ok_or_else(no_state)?;
         store.load(now)?.ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
@@ -224,10 +253,7 @@ pub(super) async fn rotate(
     let signing = chain.signing().cloned().ok_or_else(|| Error::new(ErrorKind::Cluster, "a chain without certificates"))?;
     let begun = Instant::now();
     cacerts::write(server, &bundle, deadline, observer).await.map_err(|error| failed("write the certificates of istiod", error))?;
-    served(&bundle, &signing.serial).await.map_err(|error| {
-        failed("wait for istiod to take its new certificate", error)
-            .hint("the new certificate is written and valid; istiod takes it when its pods start anew: `kubectl -n istio-system rollout restart deployment istiod`")
-    })?;
+    served(&bundle, &signing.serial).await.map_err(not_taken)?;
     Ok(Rotation { cluster: cluster.to_string(), before, now: signing, took: begun.elapsed() })
 }
 
@@ -289,7 +315,7 @@ fn no_state() -> Error {
         .hint("name one with --state-dir, or set HOME")
 }
 
-fn other_root(root: &Root, bundle: &CaBundle) -> Error {
+pub(super) fn other_root(root: &Root, bundle: &CaBundle) -> Error {
     let theirs = bundle.describe().ok().and_then(|chain| chain.root().map(|root: &CertificateSummary| root.fingerprint.clone()));
     Error::new(
         ErrorKind::Conflict,

@@ -1,5 +1,6 @@
-//! Where the root of a fleet's trust is kept: `<state>/<fleet>/ca/root-cert.pem` and `root-key.pem`, so
-//! that a cluster that is added later joins the same trust. The key is nowhere else.
+//! Where the root of a fleet's trust is kept: `<state>/<engine>/<fleet>/ca/root-cert.pem` and
+//! `root-key.pem`, so that a cluster that is added later joins the same trust. The key is nowhere else.
+//! Fleets of one name on two engines have nothing to do with each other.
 //!
 //! What was issued is not kept: a cluster's intermediate lives in the cluster, and is judged there.
 
@@ -25,16 +26,17 @@ const UNFINISHED: &str = ".ca-";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaStore {
     fleet: FleetName,
-    /// `<state>/<fleet>`.
+    /// `<state>/<engine>/<fleet>`.
     home: PathBuf,
 }
 
 // === impl CaStore ===
 
 impl CaStore {
-    /// The place of a fleet's root below the state folder of a user.
-    pub fn new(state: &Path, fleet: &FleetName) -> Self {
-        Self { fleet: fleet.clone(), home: state.join(fleet.as_str()) }
+    /// The place of a fleet's root below the state folder of a user. The engine is known by what it calls
+    /// itself ([`HostFacts::id`](crate::domain::facts::HostFacts::id)).
+    pub fn new(state: &Path, engine: &str, fleet: &FleetName) -> Self {
+        Self { fleet: fleet.clone(), home: state.join(engine_folder(engine)).join(fleet.as_str()) }
     }
 
     /// The folder that holds certificate and key.
@@ -107,7 +109,8 @@ impl CaStore {
             removed |= gone(fs::remove_dir_all(&leftover)).map_err(|error| file_error("remove", &leftover, error))?;
         }
         // Neither goes while it holds anything.
-        for folder in [&folder, &self.home] {
+        let engine = self.home.parent().map(Path::to_path_buf);
+        for folder in [Some(&folder), Some(&self.home), engine.as_ref()].into_iter().flatten() {
             match gone(fs::remove_dir(folder)) {
                 Ok(was_there) => removed |= was_there,
                 Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
@@ -118,7 +121,7 @@ impl CaStore {
     }
 
     /// One root for a fleet: what the user brings must be what is stored.
-    fn agree(&self, stored: Root, own: Option<&Root>) -> Result<Root> {
+    pub(super) fn agree(&self, stored: Root, own: Option<&Root>) -> Result<Root> {
         match own {
             Some(own) if !own.same_certificate(&stored) => Err(Error::new(
                 ErrorKind::Conflict,
@@ -174,6 +177,13 @@ impl CaStore {
         let names = entries.filter_map(|entry| entry.ok()).filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED));
         Ok(names.map(|entry| entry.path()).collect())
     }
+}
+
+/// A folder's name for an engine. Old engines call themselves `IQ5U:MZ2H:…`, newer ones by a UUID; what it
+/// begins with is enough to tell a user's few engines apart.
+fn engine_folder(id: &str) -> String {
+    let short: String = id.chars().filter(char::is_ascii_alphanumeric).take(12).map(|letter| letter.to_ascii_lowercase()).collect();
+    if short.is_empty() { "engine".to_owned() } else { short }
 }
 
 /// Whether something was removed; that it was not there is no error.

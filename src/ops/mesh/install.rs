@@ -52,11 +52,15 @@ async fn control_plane(plan: &ClusterPlan<'_>, mesh: &MeshPlan, server: &ApiServ
             // Both must be there before istiod starts: it reads them once.
             let mut changed = put(server, vec![install.namespace.clone()], deadline, &seen).await?;
             let cluster = (&plan.fleet.name, &plan.spec.name);
-            changed |= ca::ensure(server, &mesh.root, cluster, Timestamp::now(), deadline, &seen).await?.1;
+            let given = ca::ensure(server, &mesh.root, cluster, Timestamp::now(), deadline, &seen).await?;
+            changed |= given.changed;
             let mut objects: Vec<Object> = install.base.iter().chain(&install.control_plane).cloned().collect();
             istio::leave_to_istiod(server, &mut objects).await.map_err(|error| failed(STEP, error))?;
             changed |= put(server, objects, deadline, &seen).await?;
             istio::control_plane_ready(server, deadline, &seen).await.map_err(|error| failed("wait for istiod", error))?;
+            if given.renewed {
+                ca::served(server, &given.bundle, deadline, &seen).await?;
+            }
             Ok(Outcome { value: changed, changed })
         })
         .await
@@ -80,7 +84,9 @@ async fn gateways(
             let changed = put(server, objects, deadline, &seen).await?;
             let ready = install.gateways.iter().map(|gateway| async {
                 let name = gateway.kind.name();
-                let address = istio::gateway_ready(server, name, deadline, &seen).await;
+                let daemon_set = gateway.objects.iter().any(|object| object.id().kind == "DaemonSet");
+                let controller = if daemon_set { istio::Controller::DaemonSet } else { istio::Controller::Deployment };
+                let address = istio::gateway_ready(server, name, controller, deadline, &seen).await;
                 address.map(|address| (gateway.kind, address)).map_err(|error| failed(&format!("wait for gateway {name}"), error))
             });
             let addresses: BTreeMap<GatewayKind, IpAddr> = try_join_all(ready).await?.into_iter().collect();
@@ -109,6 +115,10 @@ async fn sample(plan: &ClusterPlan<'_>, mesh: &MeshPlan, server: &ApiServer, sco
             let root = istio::root_distributed(server, SAMPLE_NAMESPACE, deadline, &seen);
             root.await.map_err(|error| failed("wait for the sample's namespace", error))?;
             changed |= put(server, rest, deadline, &seen).await?;
+            // A cluster whose place in the fleet has changed has the other version now, and only that.
+            let other = version.other().deployment();
+            let dropped = istio::drop_deployment(server, SAMPLE_NAMESPACE, &other).await;
+            changed |= dropped.map_err(|error| failed("remove the sample's other version", error))?;
             let ready = [(CLIENT, CLIENT.to_owned()), (SAMPLE_SERVICE, version.deployment())].map(|(app, deployment)| async move {
                 let selector = format!("app={app}");
                 istio::replace_uninjected(server, SAMPLE_NAMESPACE, &selector).await?;

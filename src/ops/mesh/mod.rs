@@ -14,6 +14,7 @@ mod observe;
 mod offline;
 mod plan;
 mod traffic;
+mod trust;
 mod verify;
 
 pub use ca_report::{CaReport, ClusterCa, Rotation};

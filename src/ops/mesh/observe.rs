@@ -22,6 +22,9 @@ use super::super::inventory::{Inventory, role};
 /// Longest single look at one thing. All of them are answered from memory, in milliseconds.
 const LOOK: Duration = Duration::from_secs(6);
 
+/// Reading a kubeconfig out of a node takes a tenth of a second.
+const CONNECT: Duration = Duration::from_secs(6);
+
 /// A cluster that is looked at.
 pub(super) struct Target {
     /// Name.
@@ -59,9 +62,17 @@ impl Target {
             let control_plane = inventory.control_plane(cluster.as_str())?;
             api_server::connect(engine, cluster.as_str(), control_plane).await
         };
-        let server = server.await.map_err(|error| error.one_line());
+        let server = match tokio::time::timeout(CONNECT, server).await {
+            Ok(connected) => connected.map_err(|error| error.one_line()),
+            Err(_) => Err(format!("its node did not tell within {} s how its API server is reached", CONNECT.as_secs())),
+        };
         let nodes = inventory.nodes(cluster.as_str());
         Self { name: cluster.to_string(), network: network_name(cluster), api_hosts: api_hosts(nodes), server }
+    }
+
+    /// Whether another attempt to connect may do better: a cluster that was down may have been started.
+    pub(super) fn is_lost(&self) -> bool {
+        self.server.is_err()
     }
 }
 

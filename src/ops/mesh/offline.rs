@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::domain::mesh::objects::SampleImages;
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::ops::charts::PerChart;
 use crate::ops::error::{Error, ErrorKind, Result};
+use crate::ops::privileges::helper;
 
 /// Folder in the image.
 const FOLDER: &str = "/kind/mesh";
@@ -44,17 +46,29 @@ struct Index {
 // === impl Offline ===
 
 impl Offline {
-    /// Reads it out of a node's container, running or not.
-    pub(super) async fn read(engine: &dyn Engine, container: &str) -> Result<Self> {
-        let mut stream = engine.get_archive(container, FOLDER).await?;
-        let mut archive = Vec::new();
-        while let Some(piece) = stream.try_next().await? {
-            archive.extend_from_slice(&piece);
-            if archive.len() > MOST {
-                return Err(bad(container, format!("it is larger than {MOST} bytes")));
-            }
-        }
-        Self::from_archive(&archive).map_err(|reason| bad(container, reason))
+    /// Reads it out of an image, through a container that is made for it and never started.
+    ///
+    /// A task of its own: a caller that gives up must not leave the container behind.
+    pub(super) async fn read(engine: &Arc<dyn Engine>, image: &str) -> Result<Self> {
+        let (engine, image) = (engine.clone(), image.to_owned());
+        let work = tokio::spawn(async move {
+            // Without a name the engine picks one: two runs at once do not meet.
+            let container = engine.create_container("", &helper(&image)).await?;
+            let archive = folder(engine.as_ref(), &container).await;
+            let removed = engine.remove_container(&container).await;
+            let archive = archive?;
+            removed?;
+            let reason = match archive {
+                Some(archive) => match Self::from_archive(&archive) {
+                    Ok(offline) => return Ok(offline),
+                    Err(reason) => reason,
+                },
+                None => format!("it is larger than {MOST} bytes"),
+            };
+            Err(Error::new(ErrorKind::Image, format!("{FOLDER} in the node image {image} cannot be used: {reason}"))
+                .hint("build the image anew: `kindmesh build node-image`"))
+        });
+        work.await.unwrap_or_else(|_| Err(Error::cancelled("read the node image")))
     }
 
     fn from_archive(archive: &[u8]) -> Result<Self, String> {
@@ -83,7 +97,15 @@ impl Offline {
     }
 }
 
-fn bad(container: &str, reason: String) -> Error {
-    Error::new(ErrorKind::Image, format!("{FOLDER} in the node image of {container} cannot be used: {reason}"))
-        .hint("build the image anew: `kindmesh build node-image`")
+/// The folder as an archive; `None` when it is too large.
+async fn folder(engine: &dyn Engine, container: &str) -> Result<Option<Vec<u8>>, EngineError> {
+    let mut stream = engine.get_archive(container, FOLDER).await?;
+    let mut archive = Vec::new();
+    while let Some(piece) = stream.try_next().await? {
+        archive.extend_from_slice(&piece);
+        if archive.len() > MOST {
+            return Ok(None);
+        }
+    }
+    Ok(Some(archive))
 }

@@ -8,38 +8,38 @@ use serde_json::Value;
 
 use super::input::MeshInput;
 use super::offline::Offline;
+use super::trust;
 use crate::domain::fleet::Fleet;
 use crate::domain::istio::{self, Charts, Install, Member, Operator};
 use crate::domain::mesh::MeshSpec;
 use crate::domain::mesh::objects::SampleImages;
 use crate::domain::mesh::spec::{DEFAULT_HUB, DEFAULT_ISTIO_VERSION, network_name};
-use crate::domain::name::Role;
 use crate::domain::pki::Root;
 use crate::ops::charts::{ChartSource, Download, LoadError, PerChart, load};
 use crate::ops::context::{Kindmesh, Outcome, Scope};
 use crate::ops::error::{Error, ErrorKind, Result};
 use crate::ops::image::NodeImage;
+use crate::ops::inventory::Inventory;
 
 /// Charts are 140 KiB; a slow line and several tries fit in.
 const CHARTS_DEADLINE: Duration = Duration::from_secs(180);
 /// Reading some files out of a node and rendering takes well under a second.
 const PREPARE_DEADLINE: Duration = Duration::from_secs(60);
+const STEP: &str = "prepare mesh";
 
-/// What is wanted, with everything that the user's files say: read before anything is created.
+/// What is wanted, and everything that follows from it, decided before anything is created.
 pub(in crate::ops) struct Request {
     spec: MeshSpec,
     /// The user's values, all of them laid over each other.
     user: Value,
-    /// The user's own root.
+    /// The root the fleet has, or is to have; `None` when one must be made.
     root: Option<Root>,
     /// Whether there are gateways to the outside and from the inside.
     ingress: bool,
     egress: bool,
     sample: bool,
-    /// `None` while they are still in the node image.
-    charts: Option<Charts>,
-    /// Whether the nodes' own images are used.
-    offline: bool,
+    images: SampleImages,
+    installs: BTreeMap<String, Install>,
 }
 
 /// What all clusters of a mesh have in common.
@@ -59,20 +59,23 @@ pub(in crate::ops) struct MeshPlan {
 // === impl Request ===
 
 impl Request {
-    /// Reads what the fleet asks for; `None` without a mesh. Nothing is created yet, so whatever is wrong
-    /// with files, values and charts of the user's is found before anything is.
+    /// Reads what the fleet asks for, all files, charts and what the node image carries, renders every
+    /// cluster's objects, and looks at the root; `None` without a mesh. Nothing is created and nothing is
+    /// kept, so whatever is wrong with any of it is told in time.
     pub(in crate::ops) async fn read(
         km: &Kindmesh,
         fleet: &Fleet,
         images: &BTreeMap<String, NodeImage>,
+        inventory: &Inventory,
         scope: &Scope,
     ) -> Result<Option<Self>> {
         let Some(spec) = fleet.mesh.clone() else { return Ok(None) };
-        if km.ca_store(&fleet.name).is_none() {
+        let Some(store) = km.ca_store(&fleet.name).await? else {
             return Err(Error::new(ErrorKind::Config, "a mesh needs a folder for its root certificate, and none is known")
                 .hint("name one with --state-dir, or set HOME"));
-        }
-        let input = MeshInput::read(&spec, Timestamp::now()).await?;
+        };
+        let now = Timestamp::now();
+        let input = MeshInput::read(&spec, now).await?;
         let operator = match &input.operator {
             Some((file, text)) => {
                 Some(Operator::parse(text, &file.display().to_string()).map_err(|error| Error::new(ErrorKind::Config, error.to_string()))?)
@@ -80,15 +83,10 @@ impl Request {
             None => None,
         };
         for path in operator.iter().flat_map(Operator::ignored) {
-            scope.note("prepare mesh", format!("{path} of the IstioOperator file is passed over: the mesh decides it for every cluster"));
+            scope.note(STEP, format!("{path} of the IstioOperator file is passed over: the mesh decides it for every cluster"));
         }
         let files: Vec<Value> = input.values.iter().map(|(_, values)| Value::Object(values.clone())).collect();
         let user = istio::user_values(operator.as_ref(), &files, &Value::Object(spec.istio.values.clone()));
-        let carried = carried(images);
-        let version = spec.istio.version.as_ref().map(ToString::to_string);
-        let asked = ["/global/hub", "/global/tag", "/hub", "/tag"].iter().any(|path| user.pointer(path).is_some());
-        let other_images = asked || spec.istio.hub.is_some() || spec.istio.tag.is_some();
-        let offline = carried.is_some() && !other_images && (version.is_none() || version == carried);
         if let Some(revision) = user.pointer("/revision").and_then(Value::as_str).filter(|revision| !matches!(*revision, "" | "default")) {
             return Err(Error::new(
                 ErrorKind::Config,
@@ -96,30 +94,58 @@ impl Request {
             )
             .hint("leave `revision` out of the values and of the IstioOperator file"));
         }
-        let mut request = Self {
-            ingress: operator.as_ref().and_then(Operator::ingress).unwrap_or(spec.ingress_gateway),
-            egress: operator.as_ref().and_then(Operator::egress).unwrap_or(spec.egress_gateway),
-            sample: spec.verify || fleet.addons.sample,
-            root: input.root,
-            charts: None,
-            spec,
-            user,
-            offline,
-        };
-        let source = match (input.charts, offline) {
-            (Some(folder), _) => Some(ChartSource::Folder(folder)),
-            (None, true) => None,
-            (None, false) => Some(download(km, &request.spec)?),
-        };
-        if let Some(source) = source {
-            let charts = scope
-                .step("find Istio's charts", CHARTS_DEADLINE, async { load(&source).await.map(Outcome::unchanged).map_err(no_charts) })
-                .await?;
-            // Values that no chart takes are told now; what the node image adds to them is ours.
-            request.render(fleet, &charts, None)?;
-            request.charts = Some(charts);
-        }
-        Ok(Some(request))
+        let carried = carried(images, &spec, &user);
+        let (offline, charts) = tokio::try_join!(
+            async {
+                match carried {
+                    Some(image) => Offline::read(&km.engine, &image.reference).await.map(Some),
+                    None => Ok(None),
+                }
+            },
+            async {
+                let source = match (input.charts, carried) {
+                    (Some(folder), _) => ChartSource::Folder(folder),
+                    (None, Some(_)) => return Ok(None),
+                    (None, None) => download(km, &spec)?,
+                };
+                scope
+                    .step("find Istio's charts", CHARTS_DEADLINE, async { load(&source).await.map(Outcome::unchanged).map_err(no_charts) })
+                    .await
+                    .map(Some)
+            },
+        )?;
+        scope
+            .step(STEP, PREPARE_DEADLINE, async {
+                let charts = match (charts, &offline) {
+                    (Some(charts), _) => charts,
+                    (None, Some(offline)) => load(&ChartSource::Bytes(offline.charts.clone())).await.map_err(no_charts)?,
+                    (None, None) => return Err(Error::new(ErrorKind::Config, "Istio's charts are neither given nor in the node image")),
+                };
+                same_version(&charts, &spec, carried)?;
+                let mut request = Self {
+                    ingress: operator.as_ref().and_then(Operator::ingress).unwrap_or(spec.ingress_gateway),
+                    egress: operator.as_ref().and_then(Operator::egress).unwrap_or(spec.egress_gateway),
+                    sample: spec.verify || fleet.addons.sample,
+                    root: trust::look(km, &store, &fleet.name, input.root, inventory, now).await?,
+                    images: SampleImages::official(),
+                    installs: BTreeMap::new(),
+                    spec,
+                    user,
+                };
+                request.installs = request.render(fleet, &charts, offline.as_ref())?;
+                if let Some(offline) = offline {
+                    request.images = offline.images;
+                }
+                Ok(Outcome::unchanged(Some(request)))
+            })
+            .await
+    }
+
+    /// Makes the root where there is none, and with it everything that clusters need. From now on the fleet
+    /// has this root.
+    pub(in crate::ops) async fn settle(self, km: &Kindmesh, fleet: &Fleet) -> Result<MeshPlan> {
+        let (root, _) = km.mesh_root(&fleet.name, self.root.as_ref()).await?;
+        Ok(MeshPlan { root, images: self.images, sample: self.sample, ingress: self.ingress, installs: self.installs })
     }
 
     /// Everything for every cluster.
@@ -159,11 +185,35 @@ impl Request {
     }
 }
 
-/// Version of the Istio that all node images carry; `None` when one of them carries another or none.
-fn carried(images: &BTreeMap<String, NodeImage>) -> Option<String> {
-    let mut versions = images.values().map(|image| image.istio.clone());
-    let first = versions.next()??;
-    versions.all(|version| version.as_ref() == Some(&first)).then_some(first)
+/// The node image whose own Istio is to be used; `None` when the images carry none, or not the same, or
+/// something else is asked for.
+fn carried<'a>(images: &'a BTreeMap<String, NodeImage>, spec: &MeshSpec, user: &Value) -> Option<&'a NodeImage> {
+    let first = images.values().next()?;
+    let version = first.istio.as_ref()?;
+    let asked = ["/global/hub", "/global/tag", "/hub", "/tag"].iter().any(|path| user.pointer(path).is_some());
+    let others = asked || spec.istio.hub.is_some() || spec.istio.tag.is_some();
+    let wanted = spec.istio.version.as_ref().is_none_or(|wanted| wanted.to_string() == *version);
+    (!others && wanted && images.values().all(|image| image.istio.as_ref() == Some(version))).then_some(first)
+}
+
+/// Refuses charts of one version with images of another: they may differ in what they tell each other.
+fn same_version(charts: &Charts, spec: &MeshSpec, carried: Option<&NodeImage>) -> Result<()> {
+    // Charts out of Istio's sources do not say of which version they are.
+    let Some(release) = charts.release() else { return Ok(()) };
+    let wrong = |of: String| Err(Error::new(ErrorKind::Config, format!("the charts given are Istio {release}, {of}")));
+    if let Some(version) = spec.istio.version.as_ref().map(ToString::to_string).filter(|version| version != release) {
+        return wrong(format!("and {version} is asked for"))
+            .map_err(|error: Error| error.hint("leave --istio-version out, or give its own charts"));
+    }
+    let minor = |version: &str| version.split('.').take(2).collect::<Vec<_>>().join(".");
+    match carried.and_then(|image| image.istio.as_ref()) {
+        Some(version) if minor(version) != minor(release) => {
+            wrong(format!("and the node image's Istio is {version}")).map_err(|error: Error| {
+                error.hint("name the images that fit the charts with --istio-hub and --istio-tag, or leave --istio-charts out")
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn download(km: &Kindmesh, spec: &MeshSpec) -> Result<ChartSource> {
@@ -188,30 +238,6 @@ fn no_charts(error: LoadError) -> Error {
 // === impl MeshPlan ===
 
 impl MeshPlan {
-    /// Makes or loads the root, and renders everything for every cluster. The containers of the first
-    /// control planes are there by now: what a node image carries is read out of one.
-    pub(in crate::ops) async fn prepare(km: &Kindmesh, fleet: &Fleet, request: &Request, scope: &Scope) -> Result<Self> {
-        scope
-            .step("prepare mesh", PREPARE_DEADLINE, async {
-                let node = fleet.clusters.first().map(|first| first.name.node(Role::ControlPlane, 1));
-                let offline = match node.filter(|_| request.offline) {
-                    Some(node) => Some(Offline::read(km.engine.as_ref(), &node).await?),
-                    None => None,
-                };
-                let charts = match (&request.charts, &offline) {
-                    (Some(charts), _) => charts.clone(),
-                    (None, Some(offline)) => load(&ChartSource::Bytes(offline.charts.clone())).await.map_err(no_charts)?,
-                    (None, None) => return Err(Error::new(ErrorKind::Config, "Istio's charts are neither given nor in the node image")),
-                };
-                let installs = request.render(fleet, &charts, offline.as_ref())?;
-                let (root, new) = km.mesh_root(&fleet.name, request.root.as_ref())?;
-                let images = offline.map_or_else(SampleImages::official, |offline| offline.images);
-                let plan = Self { root, images, sample: request.sample, ingress: request.ingress, installs };
-                Ok(Outcome { value: plan, changed: new })
-            })
-            .await
-    }
-
     /// The objects of a cluster.
     pub(super) fn install(&self, cluster: &str) -> Result<&Install> {
         self.installs.get(cluster).ok_or_else(|| Error::new(ErrorKind::Config, format!("cluster {cluster} is not part of the mesh")))

@@ -89,12 +89,12 @@ impl Kindmesh {
     /// When the engine fails, there is no fleet of this name, or the operation is cancelled.
     pub async fn verify(&self, fleet: &FleetName, options: &VerifyOptions) -> Result<VerifyReport> {
         let km = self.begin();
-        let targets = km.targets(fleet, &options.clusters).await?;
+        let mut targets = km.targets(fleet, &options.clusters).await?;
         let scope = km.fleet_scope();
         let deadline = Deadline::after(options.wait);
         let mut converged_after = None;
         let (seen, verdict) = loop {
-            let mut seen = until_converged(&targets, options, deadline, &scope).await?;
+            let mut seen = km.until_converged(fleet, &mut targets, options, deadline, &scope).await?;
             let right = converged(&seen.view).is_ok();
             if right && converged_after.is_none() {
                 converged_after = Some(km.elapsed());
@@ -121,6 +121,36 @@ impl Kindmesh {
         })
     }
 
+    /// Looks until everything but the traffic is right, or the deadline has passed.
+    async fn until_converged(
+        &self,
+        fleet: &FleetName,
+        targets: &mut Vec<Target>,
+        options: &VerifyOptions,
+        deadline: Deadline,
+        scope: &Scope,
+    ) -> Result<Look> {
+        // A look has limits of its own; the step's only guards against a mistake there.
+        let limit = deadline.remaining() + Duration::from_secs(30);
+        scope
+            .step(LOOK, limit, async {
+                loop {
+                    let seen = look(targets, options.calls).await;
+                    // A look is never there already: it is always made.
+                    let Err(failure) = converged(&seen.view) else { return Ok(Outcome::changed(seen)) };
+                    scope.progress(LOOK, failure.message);
+                    if deadline.remaining().is_zero() || scope.cancel.is_cancelled() {
+                        return Ok(Outcome::changed(seen));
+                    }
+                    pause(deadline).await;
+                    if targets.iter().any(Target::is_lost) {
+                        *targets = self.targets(fleet, &options.clusters).await?;
+                    }
+                }
+            })
+            .await
+    }
+
     /// The clusters to look at: those asked for first, then what else the fleet has.
     async fn targets(&self, fleet: &FleetName, wanted: &[ClusterName]) -> Result<Vec<Target>> {
         let (inventory, mut there) = members::read(self, fleet).await?;
@@ -128,26 +158,6 @@ impl Kindmesh {
         let clusters = wanted.iter().chain(&there);
         Ok(join_all(clusters.map(|cluster| Target::connect(self.engine.as_ref(), &inventory, cluster))).await)
     }
-}
-
-/// Looks until everything but the traffic is right, or the deadline has passed.
-async fn until_converged(targets: &[Target], options: &VerifyOptions, deadline: Deadline, scope: &Scope) -> Result<Look> {
-    // A look has limits of its own; the step's only guards against a mistake there.
-    let limit = deadline.remaining() + Duration::from_secs(30);
-    scope
-        .step(LOOK, limit, async {
-            loop {
-                let seen = look(targets, options.calls).await;
-                // A look is never there already: it is always made.
-                let Err(failure) = converged(&seen.view) else { return Ok(Outcome::changed(seen)) };
-                scope.progress(LOOK, failure.message);
-                if deadline.remaining().is_zero() || scope.cancel.is_cancelled() {
-                    return Ok(Outcome::changed(seen));
-                }
-                pause(deadline).await;
-            }
-        })
-        .await
 }
 
 async fn send_and_judge(seen: &mut Look, limit: Duration, scope: &Scope) -> Result<Verdict> {

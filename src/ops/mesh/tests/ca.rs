@@ -48,7 +48,7 @@ fn bundle(root: &Root) -> CaBundle {
 }
 
 async fn ensure(server: &ApiServer, root: &Root) -> crate::ops::error::Result<(CaBundle, bool)> {
-    ca::ensure(server, root, (&fleet(), &cluster("c1")), now(), deadline(), &|_| {}).await
+    ca::ensure(server, root, (&fleet(), &cluster("c1")), now(), deadline(), &|_| {}).await.map(|given| (given.bundle, given.changed))
 }
 
 #[tokio::test]

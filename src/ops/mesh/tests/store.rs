@@ -14,16 +14,19 @@ fn names(folder: &Path) -> Vec<String> {
 #[test]
 fn a_root_is_made_once_and_found_again() {
     let state = tempfile::tempdir().unwrap();
-    let store = CaStore::new(state.path(), &fleet());
+    let store = CaStore::new(state.path(), "AB:CD", &fleet());
     assert_eq!(store.load(now()).unwrap(), None);
-    assert!(!state.path().join("demo").exists(), "looking makes nothing");
+    assert!(!state.path().join("abcd/demo").exists(), "looking makes nothing");
     let (made, new) = store.ensure(None, now()).unwrap();
     assert!(new);
     assert_eq!(store.ensure(None, now()).unwrap(), (made.clone(), false));
     assert_eq!(store.load(now()).unwrap(), Some(made.clone()));
-    assert_eq!(store.folder(), state.path().join("demo/ca"));
-    let other = CaStore::new(state.path(), &"other".parse().unwrap());
+    assert_eq!(store.folder(), state.path().join("abcd/demo/ca"));
+    let other = CaStore::new(state.path(), "AB:CD", &"other".parse().unwrap());
     assert!(!other.ensure(None, now()).unwrap().0.same_certificate(&made), "every fleet has its own");
+    let elsewhere = CaStore::new(state.path(), "5f2c0d5e-0000", &fleet());
+    assert!(elsewhere.load(now()).unwrap().is_none(), "and on every engine another");
+    assert!(CaStore::new(state.path(), "", &fleet()).folder().ends_with("engine/demo/ca"), "an engine without a name has a place too");
 }
 
 #[cfg(unix)]
@@ -31,7 +34,7 @@ fn a_root_is_made_once_and_found_again() {
 fn nobody_else_may_read_it() {
     use std::os::unix::fs::PermissionsExt as _;
     let state = tempfile::tempdir().unwrap();
-    let store = CaStore::new(&state.path().join("new/deeper"), &fleet());
+    let store = CaStore::new(&state.path().join("new/deeper"), "AB:CD", &fleet());
     store.ensure(None, now()).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let folder = store.folder();
@@ -50,7 +53,7 @@ fn nobody_else_may_read_it() {
 #[test]
 fn of_many_at_once_one_wins_and_all_get_its_root() {
     let state = tempfile::tempdir().unwrap();
-    let store = CaStore::new(state.path(), &fleet());
+    let store = CaStore::new(state.path(), "AB:CD", &fleet());
     let start = std::sync::Barrier::new(8);
     let results: Vec<(Root, bool)> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
@@ -65,13 +68,13 @@ fn of_many_at_once_one_wins_and_all_get_its_root() {
     });
     assert_eq!(results.iter().filter(|(_, new)| *new).count(), 1);
     assert!(results.iter().all(|(root, _)| *root == results[0].0));
-    assert_eq!(names(&state.path().join("demo")), ["ca"], "nothing unfinished is left");
+    assert_eq!(names(&state.path().join("abcd/demo")), ["ca"], "nothing unfinished is left");
 }
 
 #[test]
 fn damage_is_told_and_left_as_it_is() {
     let state = tempfile::tempdir().unwrap();
-    let store = CaStore::new(state.path(), &fleet());
+    let store = CaStore::new(state.path(), "AB:CD", &fleet());
     let (first, _) = store.ensure(None, now()).unwrap();
     let (certificate, key) = (store.folder().join("root-cert.pem"), store.folder().join("root-key.pem"));
     let foreign = root();
@@ -104,7 +107,7 @@ fn damage_is_told_and_left_as_it_is() {
 #[test]
 fn a_root_of_ones_own_is_kept_and_no_other_taken_later() {
     let state = tempfile::tempdir().unwrap();
-    let (store, own) = (CaStore::new(state.path(), &fleet()), root());
+    let (store, own) = (CaStore::new(state.path(), "AB:CD", &fleet()), root());
     assert_eq!(store.ensure(Some(&own), now()).unwrap(), (own.clone(), true));
     assert_eq!(store.ensure(Some(&own), now()).unwrap(), (own.clone(), false));
     assert_eq!(store.ensure(None, now()).unwrap(), (own.clone(), false));
@@ -117,10 +120,10 @@ fn a_root_of_ones_own_is_kept_and_no_other_taken_later() {
 #[test]
 fn removal_takes_what_was_made_and_nothing_else() {
     let state = tempfile::tempdir().unwrap();
-    let store = CaStore::new(state.path(), &fleet());
+    let store = CaStore::new(state.path(), "AB:CD", &fleet());
     assert!(!store.remove().unwrap(), "nothing is there");
     store.ensure(None, now()).unwrap();
-    let home = state.path().join("demo");
+    let home = state.path().join("abcd/demo");
     // What a process that was killed in the middle leaves.
     fs::create_dir(home.join(".ca-dead")).unwrap();
     fs::write(home.join(".ca-dead/root-key.pem"), "half").unwrap();
