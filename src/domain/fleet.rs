@@ -34,6 +34,8 @@ pub struct Fleet {
     pub mesh: Option<MeshSpec>,
     /// How much a node container may do.
     pub privileges: Privileges,
+    /// How clusters are bootstrapped.
+    pub profile: BootProfile,
     /// Deadlines.
     pub timeouts: Timeouts,
 }
@@ -121,6 +123,19 @@ pub enum Privileges {
     Reduced,
 }
 
+/// How clusters are bootstrapped, where being quick and being exactly as kind makes them part ways. Both are
+/// kubeadm's clusters, and kind's users and tools know them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BootProfile {
+    /// As quickly as it goes: ECDSA keys, one replica of CoreDNS with a quick probe, no leader election for a
+    /// single control plane, an etcd that does not wait for the disk, no waiting in steps of seconds.
+    #[default]
+    Fast,
+    /// As kind does it.
+    Kind,
+}
+
 /// Deadlines of a fleet's operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -195,6 +210,7 @@ pub(crate) mod tests_support {
             addons: Addons { metallb: Some(MetalLb::default()), sample: false },
             mesh: None,
             privileges: Privileges::Auto,
+            profile: BootProfile::default(),
             timeouts: Timeouts::default(),
         }
     }

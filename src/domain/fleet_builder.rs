@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::fleet::{Fleet, MetalLb, Privileges, Timeouts};
+use super::fleet::{BootProfile, Fleet, MetalLb, Privileges, Timeouts};
 
 mod check;
 mod error;
@@ -49,6 +49,7 @@ pub struct FleetBuilder {
     sample: bool,
     mesh: Option<MeshBuilder>,
     privileges: Privileges,
+    profile: BootProfile,
     timeouts: Timeouts,
 }
 
@@ -96,6 +97,7 @@ impl Fleet {
             sample: false,
             mesh: None,
             privileges: Privileges::default(),
+            profile: BootProfile::default(),
             timeouts: Timeouts::default(),
         }
     }
@@ -173,6 +175,12 @@ impl FleetBuilder {
     /// How much node containers may do.
     pub fn privileges(mut self, privileges: Privileges) -> Self {
         self.privileges = privileges;
+        self
+    }
+
+    /// How clusters are bootstrapped.
+    pub fn profile(mut self, profile: BootProfile) -> Self {
+        self.profile = profile;
         self
     }
 

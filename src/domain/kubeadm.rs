@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde_json::{Map, Value, json};
 
-use super::fleet::ClusterSpec;
+use super::fleet::{BootProfile, ClusterSpec};
 use super::name::Role;
 use super::node::API_SERVER_PORT;
 use super::version::KubernetesVersion;
@@ -18,6 +18,12 @@ pub const BOOTSTRAP_TOKEN: &str = "abcdef.0123456789abcdef";
 const MINOR_WITH_V1BETA4: u32 = 36;
 /// Kubernetes minor from which a kubelet ends on a host with cgroup version 1 unless told otherwise.
 const MINOR_REFUSING_CGROUP_V1: u32 = 35;
+/// Kubernetes minor that first reads the newer shape, with choice of the keys' algorithm and environment of
+/// the control plane's programs; what [`BootProfile::Fast`] is made of.
+pub const MINOR_OF_FAST: u32 = 31;
+/// Go's garbage collector runs when the heap has grown by so many percent; 100 by default. A starting API server
+/// allocates much and keeps most of it.
+const GOGC: &str = "300";
 const CRI_SOCKET: &str = "unix:///run/containerd/containerd.sock";
 
 /// Who runs the cgroups in a node, and below which one pods live.
@@ -56,11 +62,8 @@ pub struct KubeadmRequest<'a> {
     pub cert_sans: &'a [String],
     /// Whether the engine runs without root.
     pub rootless: bool,
-    /// Whether controller manager and scheduler elect a leader first: some seconds that only several
-    /// control planes need. kind always does.
-    pub leader_election: bool,
-    /// Phases of `kubeadm init` left out beside `preflight`.
-    pub skip_phases: &'a [&'a str],
+    /// How the cluster is bootstrapped.
+    pub profile: BootProfile,
 }
 
 /// The five documents of a node's `kubeadm.conf`. Both the first control plane's and a joining node's
@@ -87,12 +90,21 @@ fn cluster_configuration(request: &KubeadmRequest<'_>) -> Value {
             component.push(("feature-gates", "KubeletInUserNamespace=true".to_owned()));
         }
     }
-    if !request.leader_election {
+    if fast(request) {
+        // By default 20 requests a second: enough for a cluster at work, but starting all controllers takes a
+        // hundred requests, one controller after another.
+        for component in [&mut controller_manager, &mut scheduler] {
+            component.push(("kube-api-qps", "500".to_owned()));
+            component.push(("kube-api-burst", "1000".to_owned()));
+        }
+    }
+    // Electing a leader takes some seconds that only several control planes need.
+    if fast(request) && cluster.control_planes == 1 {
         for component in [&mut controller_manager, &mut scheduler] {
             component.push(("leader-elect", "false".to_owned()));
         }
     }
-    json!({
+    let mut document = json!({
         "apiVersion": api_version(request),
         "kind": "ClusterConfiguration",
         "kubernetesVersion": request.version.to_string(),
@@ -102,18 +114,39 @@ fn cluster_configuration(request: &KubeadmRequest<'_>) -> Value {
         "controllerManager": {"extraArgs": extra_args(request, controller_manager)},
         "scheduler": {"extraArgs": extra_args(request, scheduler)},
         "networking": {"podSubnet": cluster.pod_subnet.to_string(), "serviceSubnet": cluster.service_subnet.to_string()},
-    })
+    });
+    if fast(request) {
+        // Twelve RSA keys take more than a second.
+        document["encryptionAlgorithm"] = "ECDSA-P256".into();
+        document["apiServer"]["extraEnvs"] = json!([{"name": "GOGC", "value": GOGC}]);
+        document["etcd"] = json!({"local": {"extraArgs": extra_args(request, etcd_args(cluster.control_planes))}});
+    }
+    document
+}
+
+fn etcd_args(members: u32) -> Vec<(&'static str, String)> {
+    // A node that is killed loses nothing, only a host that loses power would.
+    let mut args = vec![("unsafe-no-fsync", "true".to_owned())];
+    if members == 1 {
+        // The only member elects itself after one timeout, by default a second.
+        args.extend([("heartbeat-interval", "20".to_owned()), ("election-timeout", "200".to_owned())]);
+    }
+    args
 }
 
 fn init_configuration(request: &KubeadmRequest<'_>) -> Value {
-    let phases: Vec<&str> = std::iter::once("preflight").chain(request.skip_phases.iter().copied()).collect();
+    let mut registration = registration(request);
+    if fast(request) && request.cluster.nodes() == 1 {
+        // What the only node of a cluster would be freed of later.
+        registration["taints"] = json!([]);
+    }
     json!({
         "apiVersion": api_version(request),
         "kind": "InitConfiguration",
         "bootstrapTokens": [{"token": BOOTSTRAP_TOKEN}],
         "localAPIEndpoint": local_endpoint(request),
-        "nodeRegistration": registration(request),
-        "skipPhases": phases,
+        "nodeRegistration": registration,
+        "skipPhases": ["preflight"],
     })
 }
 
@@ -190,8 +223,17 @@ fn feature_gates(request: &KubeadmRequest<'_>, document: &mut Value) {
     }
 }
 
+fn fast(request: &KubeadmRequest<'_>) -> bool {
+    bootstraps_fast(request.profile, request.version)
+}
+
+/// Whether a cluster of this version is bootstrapped quickly: older ones are as kind makes them.
+pub fn bootstraps_fast(profile: BootProfile, version: &KubernetesVersion) -> bool {
+    profile == BootProfile::Fast && version.at_least(1, MINOR_OF_FAST)
+}
+
 fn newer_shape(request: &KubeadmRequest<'_>) -> bool {
-    request.version.at_least(1, MINOR_WITH_V1BETA4)
+    request.version.at_least(1, MINOR_WITH_V1BETA4) || fast(request)
 }
 
 fn api_version(request: &KubeadmRequest<'_>) -> &'static str {
@@ -229,5 +271,6 @@ impl Cgroups {
     }
 }
 
+pub mod addons;
 #[cfg(test)]
 mod tests;

@@ -72,6 +72,11 @@ pub(crate) fn pod_counts(pod: &Pod) -> bool {
     !(failed && replaced)
 }
 
+/// Whether a pod is only shown by the server, and run by a kubelet from a file.
+pub(crate) fn is_static(pod: &Pod) -> bool {
+    pod.annotations().contains_key("kubernetes.io/config.mirror")
+}
+
 /// Whether every replica of a Deployment's newest revision is available.
 pub(crate) fn deployment(deployment: &Deployment) -> State {
     let name = deployment.name_any();

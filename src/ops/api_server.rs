@@ -15,9 +15,22 @@ use super::error::{Error, ErrorKind, Result};
 /// Where kubeadm leaves the administrator's kubeconfig.
 pub(super) const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
 
+/// Where it leaves one that needs no role of the cluster's: the roles may not be there yet.
+const SUPER_ADMIN_CONF: &str = "/etc/kubernetes/super-admin.conf";
+
 /// Connects to a cluster's API server. Nothing is sent yet.
 pub(super) async fn connect(engine: &dyn Engine, cluster: &str, control_plane: &ContainerInfo) -> Result<ApiServer> {
-    let text = external_entry(engine, cluster, control_plane).await?.to_kubeconfig().to_yaml();
+    connect_as(engine, cluster, control_plane, ADMIN_CONF).await
+}
+
+/// Connects to the API server of a cluster that does not know its administrator yet.
+pub(super) async fn connect_early(engine: &dyn Engine, cluster: &str, control_plane: &ContainerInfo) -> Result<ApiServer> {
+    connect_as(engine, cluster, control_plane, SUPER_ADMIN_CONF).await
+}
+
+async fn connect_as(engine: &dyn Engine, cluster: &str, control_plane: &ContainerInfo, conf: &str) -> Result<ApiServer> {
+    let server = published_server(engine, cluster, control_plane)?;
+    let text = from_node(engine, cluster, control_plane, conf, &server).await?.to_kubeconfig().to_yaml();
     ApiServer::from_kubeconfig(&text)
         .await
         .map_err(|error| Error::new(ErrorKind::Cluster, format!("kubeconfig of cluster {cluster}")).because(error))
@@ -26,17 +39,17 @@ pub(super) async fn connect(engine: &dyn Engine, cluster: &str, control_plane: &
 /// Kubeconfig entry for clients on this machine.
 pub(super) async fn external_entry(engine: &dyn Engine, cluster: &str, control_plane: &ContainerInfo) -> Result<ClusterEntry> {
     let server = published_server(engine, cluster, control_plane)?;
-    from_node(engine, cluster, control_plane, &server).await
+    from_node(engine, cluster, control_plane, ADMIN_CONF, &server).await
 }
 
 /// Kubeconfig entry for clients on the cluster's network, pods of other clusters among them: the server's
 /// name is the node's, which the engine's DNS resolves there.
 pub(super) async fn internal_entry(engine: &dyn Engine, cluster: &str, control_plane: &ContainerInfo) -> Result<ClusterEntry> {
-    from_node(engine, cluster, control_plane, &server_url(&control_plane.name, API_SERVER_PORT)).await
+    from_node(engine, cluster, control_plane, ADMIN_CONF, &server_url(&control_plane.name, API_SERVER_PORT)).await
 }
 
-async fn from_node(engine: &dyn Engine, cluster: &str, control_plane: &ContainerInfo, server: &str) -> Result<ClusterEntry> {
-    let output = engine.exec(&control_plane.name, ExecRequest::new(["cat", ADMIN_CONF]), &CancellationToken::new()).await?;
+async fn from_node(engine: &dyn Engine, cluster: &str, control_plane: &ContainerInfo, conf: &str, server: &str) -> Result<ClusterEntry> {
+    let output = engine.exec(&control_plane.name, ExecRequest::new(["cat", conf]), &CancellationToken::new()).await?;
     if !output.success() {
         return Err(Error::new(ErrorKind::Cluster, format!("cluster {cluster} has no kubeconfig yet: its bootstrap did not finish"))
             .hint("run `kindmesh up` again to finish it"));

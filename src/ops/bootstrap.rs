@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::facts::HostFacts;
-use crate::domain::fleet::ClusterSpec;
 use crate::domain::kubeadm::{BOOTSTRAP_TOKEN, Cgroups, KUBEADM_CONF, KubeadmRequest, kubeadm as kubeadm_config};
 use crate::domain::name::Role;
 use crate::domain::version::KubernetesVersion;
@@ -15,6 +13,7 @@ use crate::engine::files::{read_file, write_file};
 use crate::engine::{ContainerInfo, Engine, ExecOutput, ExecRequest};
 
 use super::boot;
+use super::cluster::ClusterPlan;
 use super::context::Scope;
 use super::error::{Error, ErrorKind, Result};
 use super::inventory::role;
@@ -25,8 +24,12 @@ const PROVIDER: &str = "docker";
 const VERSION_FILE: &str = "/kind/version";
 /// Written when kubeadm is done, so that an interrupted bootstrap is told from a finished one.
 const DONE_MARK: &str = "/kind/kindmesh-bootstrapped";
+/// Written when the control plane's programs are started, by a quick bootstrap.
+const START_MARK: &str = "/kind/kindmesh-started";
 /// Half seconds that a kubeadm somebody else started may go on; twice what its slowest run took.
 const KUBEADM_PATIENCE: u32 = 240;
+/// The kubelet's own kubeconfig.
+const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
 /// Lines of kubeadm's output that belong in an error message.
 const OUTPUT_TAIL: usize = 15;
 /// Lines of the kubelet's log beside it.
@@ -40,6 +43,9 @@ pub(super) enum Progress {
     Fresh,
     /// kubeadm began and did not end: the node cannot be used again.
     Interrupted,
+    /// The control plane's programs are started, and the cluster knows nothing yet of how it is configured: it
+    /// is finished from here.
+    Started,
     /// kubeadm is done.
     Done,
 }
@@ -48,11 +54,12 @@ pub(super) enum Progress {
 /// another one, is waited for: when it ends well, it leaves the mark as any other.
 pub(super) async fn progress(engine: &dyn Engine, node: &ContainerInfo, cancel: &CancellationToken) -> Result<Progress> {
     let script = format!(
-        "n=0; while pgrep -x kubeadm >/dev/null && [ $n -lt {KUBEADM_PATIENCE} ]; do sleep 0.5; n=$((n+1)); done; if [ -e {DONE_MARK} ]; then echo done; elif [ -e /etc/kubernetes/pki ] || [ -e /var/lib/kubelet/config.yaml ]; then echo interrupted; else echo fresh; fi"
+        "n=0; while pgrep -x kubeadm >/dev/null && [ $n -lt {KUBEADM_PATIENCE} ]; do sleep 0.5; n=$((n+1)); done; if [ -e {DONE_MARK} ]; then echo done; elif [ -e {START_MARK} ]; then echo started; elif [ -e /etc/kubernetes/pki ] || [ -e /var/lib/kubelet/config.yaml ]; then echo interrupted; else echo fresh; fi"
     );
     let output = engine.exec(&node.name, ExecRequest::new(["sh", "-c", script.as_str()]), cancel).await?;
     match output.stdout_text().trim() {
         "done" => Ok(Progress::Done),
+        "started" => Ok(Progress::Started),
         "interrupted" => Ok(Progress::Interrupted),
         "fresh" => Ok(Progress::Fresh),
         other => Err(Error::new(ErrorKind::Cluster, format!("node {}: cannot tell how far its bootstrap got: {other}", node.name))),
@@ -72,27 +79,25 @@ pub(super) async fn node_version(engine: &dyn Engine, node: &ContainerInfo, canc
 /// Writes kubeadm's configuration into a node.
 pub(super) async fn configure(
     engine: &dyn Engine,
-    cluster: &ClusterSpec,
-    facts: &HostFacts,
+    plan: &ClusterPlan<'_>,
     node: &ContainerInfo,
     endpoint: &str,
     cancel: &CancellationToken,
 ) -> Result<()> {
     let version = node_version(engine, node, cancel).await?;
     let config = kubeadm_config(&KubeadmRequest {
-        cluster,
+        cluster: plan.spec,
         version: &version,
         node: &node.name,
         role: role(node).unwrap_or(Role::Worker),
         endpoint,
         address: address(node)?,
         provider: PROVIDER,
-        cgroups: Cgroups::of_host(facts.cgroup_version),
+        cgroups: Cgroups::of_host(plan.facts.cgroup_version),
         // Clients on this machine use the remote engine's own name.
         cert_sans: engine.remote_host().as_slice(),
-        rootless: facts.rootless,
-        leader_election: true,
-        skip_phases: &[],
+        rootless: plan.facts.rootless,
+        profile: plan.fleet.profile,
     });
     write_file(engine, &node.name, KUBEADM_CONF, 0o600, config.into_bytes(), cancel).await?;
     Ok(())
@@ -103,6 +108,44 @@ pub(super) async fn init(engine: &dyn Engine, node: &ContainerInfo, scope: &Scop
     let command = format!("kubeadm init --config={KUBEADM_CONF} --skip-token-print --v=1 && touch {DONE_MARK}");
     let output = kubeadm(engine, node, &command, scope, step).await?;
     check(engine, node, "kubeadm init", &output).await
+}
+
+/// Starts the control plane's programs on the first control plane, and waits for nothing: certificates,
+/// kubeconfigs, the static pods' manifests, the kubelet.
+pub(super) async fn start(engine: &dyn Engine, node: &ContainerInfo, scope: &Scope, step: &'static str) -> Result<()> {
+    // The scheduler would be refused until the API server has made its own roles, and then try ever more rarely.
+    let skip = "preflight,control-plane/scheduler,wait-control-plane,upload-config,upload-certs,mark-control-plane,bootstrap-token,kubelet-finalize,addon,show-join-command";
+    let command = format!("kubeadm init --config={KUBEADM_CONF} --skip-phases={skip} --skip-token-print --v=1 && touch {START_MARK}");
+    let output = kubeadm(engine, node, &command, scope, step).await?;
+    check(engine, node, "kubeadm init", &output).await
+}
+
+/// Writes down in a cluster that answers how it is configured, as `kubeadm init` does at its end: for those who
+/// join, upgrade or look. The add-ons are not among it.
+pub(super) async fn finish(engine: &dyn Engine, node: &ContainerInfo, scope: &Scope, step: &'static str) -> Result<()> {
+    let skip = "preflight,certs,kubeconfig,etcd,control-plane,kubelet-start,wait-control-plane,kubelet-finalize,addon,show-join-command";
+    // The last phase but the add-ons, without starting the kubelet again: it has the rotated certificate already,
+    // and its next start reads it from here.
+    let rotated = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+    let command = format!(
+        "kubeadm init phase control-plane scheduler --config={KUBEADM_CONF} && \
+         kubeadm init --config={KUBEADM_CONF} --skip-phases={skip} --skip-token-print --v=1 && \
+         user=$(kubectl --kubeconfig {KUBELET_CONF} config view -o 'jsonpath={{.users[0].name}}') && \
+         if [ -e {rotated} ]; then kubectl --kubeconfig {KUBELET_CONF} config set-credentials \"$user\" --client-certificate={rotated} --client-key={rotated} >/dev/null; fi && \
+         touch {DONE_MARK}"
+    );
+    let output = kubeadm(engine, node, &command, scope, step).await?;
+    check(engine, node, "kubeadm init", &output).await
+}
+
+/// What kubeadm would install as the add-ons of every cluster: CoreDNS and kube-proxy, of the versions that
+/// belong to this Kubernetes.
+pub(super) async fn addon_manifests(engine: &dyn Engine, node: &ContainerInfo, scope: &Scope) -> Result<String> {
+    let print = |addon: &str| format!("kubeadm init phase addon {addon} --print-manifest --config={KUBEADM_CONF} 2>/dev/null");
+    let script = format!("{} && echo --- && {}", print("coredns"), print("kube-proxy"));
+    let output = engine.exec(&node.name, ExecRequest::new(["sh", "-c", script.as_str()]), &scope.cancel).await?;
+    check(engine, node, "kubeadm init phase addon", &output).await?;
+    Ok(output.stdout_text())
 }
 
 /// Makes sure the token that nodes join with is there: the one that `init` left is valid for a day.

@@ -18,6 +18,7 @@ use crate::k8s::ApiServer;
 use super::api_server;
 use super::bootstrap::{self, Progress};
 use super::context::{Kindmesh, Outcome, Scope};
+use super::control_plane;
 use super::error::{Error, ErrorKind, Result};
 use super::image::NodeImage;
 use super::install;
@@ -51,38 +52,32 @@ pub(super) struct Built {
 ///
 /// Undo: [`super::down`], which finds every container by label.
 pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&MeshPlan>) -> Result<Built> {
-    let begun = Instant::now();
+    let since = Instant::now();
     let scope = km.cluster_scope(plan.spec.name.as_str());
     let engine = km.engine.as_ref();
-    let timeouts = &plan.fleet.timeouts;
 
     let (mut made, mut changed) = boot_nodes(km, plan, &scope).await?;
     changed |= remake_interrupted(km, plan, &scope, &mut made).await?;
     let control_plane = first_control_plane(plan.spec, &made)?.clone();
 
-    changed |= scope
-        .step("start the control plane", timeouts.cluster_ready, async {
-            if bootstrap::progress(engine, &control_plane, &scope.cancel).await? == Progress::Done {
-                return Ok(Outcome::unchanged(false));
-            }
-            let endpoint = control_plane.name.clone();
-            try_join_all(made.iter().map(|node| bootstrap::configure(engine, plan.spec, plan.facts, node, &endpoint, &scope.cancel)))
-                .await?;
-            bootstrap::init(engine, &control_plane, &scope, "start the control plane").await?;
-            Ok(Outcome::changed(true))
-        })
-        .await?;
-
-    let server = api_server::connect(engine, plan.spec.name.as_str(), &control_plane).await?;
-    api_server_ready(plan, &server, &scope).await?;
+    let begun = control_plane::start(km, plan, &scope, &control_plane, &made).await?;
+    changed |= begun.changed;
+    let server = begun.connect(km, plan, &control_plane).await?;
+    let (printed, ()) = tokio::try_join!(begun.addons(km, &control_plane, &scope), api_server_ready(plan, &server, &scope))?;
     let is_first = plan.fleet.clusters.first().is_some_and(|first| first.name == plan.spec.name);
     let meshed = async {
         let Some(mesh) = mesh else { return Ok(None) };
         mesh::install(plan, mesh, &server, &scope).await.map(Some)
     };
-    let (wrote, joined, installed, sample, meshed) = tokio::try_join!(
+    // Workers join what has been written down.
+    let joined = async {
+        let finished = begun.finish(km, plan, &server, &control_plane, &scope).await?;
+        Ok::<bool, Error>(finished | join_workers(km, plan, &scope, &control_plane, &made).await?)
+    };
+    let (wrote, (), joined, installed, sample, meshed) = tokio::try_join!(
         kubeconfig_entry::write(km, plan.spec.name.as_str(), is_first, &control_plane, &scope),
-        join_workers(km, plan, &scope, &control_plane, &made),
+        control_plane::addons(plan, &server, printed.as_deref(), &scope),
+        joined,
         install::base(engine, plan, &server, &control_plane, &scope),
         install::addons(plan, &server, &scope),
         meshed,
@@ -101,7 +96,7 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&
         pool: plan.pool,
         sample_address: sample.value,
         changed,
-        took: begun.elapsed(),
+        took: since.elapsed(),
     };
     Ok(Built { report, server, mesh: meshed })
 }
@@ -126,8 +121,9 @@ async fn boot_nodes(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope) -> Res
 async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope, made: &mut [ContainerInfo]) -> Result<bool> {
     let engine = km.engine.as_ref();
     let states = try_join_all(made.iter().map(|node| bootstrap::progress(engine, node, &scope.cancel))).await?;
-    let control_plane_done =
-        made.iter().zip(&states).any(|(node, state)| node.name == plan.spec.name.node(Role::ControlPlane, 1) && *state == Progress::Done);
+    let control_plane_done = made.iter().zip(&states).any(|(node, state)| {
+        node.name == plan.spec.name.node(Role::ControlPlane, 1) && matches!(state, Progress::Done | Progress::Started)
+    });
     let stale: Vec<usize> = states
         .iter()
         .enumerate()
@@ -200,7 +196,7 @@ async fn join_workers(
             }
             bootstrap::ensure_token(engine, control_plane, scope).await?;
             let joins = missing.iter().map(|node| async {
-                bootstrap::configure(engine, plan.spec, plan.facts, node, &control_plane.name, &scope.cancel).await?;
+                bootstrap::configure(engine, plan, node, &control_plane.name, &scope.cancel).await?;
                 bootstrap::join(engine, node, scope, STEP).await?;
                 Ok::<(), Error>(())
             });

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::domain::fleet::MetalLb;
+use crate::domain::kubeadm::addons;
 use crate::domain::manifest::{self, ManifestError, Object};
 use crate::domain::name::Role;
 use crate::domain::node::API_SERVER_PORT;
@@ -24,8 +25,7 @@ const STORAGE_MANIFEST: &str = "/kind/manifests/default-storage.yaml";
 /// Namespaces whose pods must run before a cluster counts as ready.
 const SYSTEM_NAMESPACES: [&str; 2] = ["kube-system", "local-path-storage"];
 
-/// Applies network and storage from the node's own image, and makes the control plane of a
-/// one-node cluster schedulable. Returns whether anything changed.
+/// Applies network and storage from the node's own image. Returns whether anything changed.
 pub(super) async fn base(
     engine: &dyn Engine,
     plan: &ClusterPlan<'_>,
@@ -46,24 +46,37 @@ pub(super) async fn base(
             let cni = cni_objects(&cni, &plan.spec.pod_subnet.to_string(), &format!("{}:{API_SERVER_PORT}", control_plane.name))
                 .map_err(|error| bad_manifest(control_plane, CNI_MANIFEST, error))?;
             let storage = manifest::parse(&storage).map_err(|error| bad_manifest(control_plane, STORAGE_MANIFEST, error))?;
-            let schedulable = async {
-                // kind does this only when the cluster has exactly one node, and so do the workers to come.
-                match plan.spec.nodes() {
-                    1 => nodes::open_single_node(server, deadline, &seen).await,
-                    _ => Ok(false),
-                }
-            };
             let options = ApplyOptions::default();
-            let (cni, storage, schedulable) = tokio::try_join!(
-                apply(server, cni, options, deadline, &seen),
-                apply(server, storage, options, deadline, &seen),
-                schedulable,
-            )
-            .map_err(|error| failed("install network and storage", error))?;
-            let changed = !cni.is_unchanged() || !storage.is_unchanged() || schedulable;
+            let (cni, storage) =
+                tokio::try_join!(apply(server, cni, options, deadline, &seen), apply(server, storage, options, deadline, &seen))
+                    .map_err(|error| failed("install network and storage", error))?;
+            let changed = !cni.is_unchanged() || !storage.is_unchanged();
             Ok(if changed { Outcome::changed(true) } else { Outcome::unchanged(false) })
         })
         .await
+}
+
+/// Makes the only node of a cluster one that pods and addresses may come to, as kind does; in a cluster of
+/// several nodes nothing is touched. Returns whether anything changed.
+pub(super) async fn open_only_node(plan: &ClusterPlan<'_>, server: &ApiServer, seen: Observer<'_>) -> Result<bool> {
+    // With workers still to come there is one node, too.
+    if plan.spec.nodes() != 1 {
+        return Ok(false);
+    }
+    let opened = nodes::open_single_node(server, Deadline::after(plan.fleet.timeouts.cluster_ready), seen).await;
+    opened.map_err(|error| failed("open the only node for pods", error))
+}
+
+/// Applies what kubeadm printed as its add-ons.
+pub(super) async fn kubeadm_addons(plan: &ClusterPlan<'_>, server: &ApiServer, manifests: &str, seen: Observer<'_>) -> Result<()> {
+    let node = plan.spec.name.node(Role::ControlPlane, 1);
+    let objects = addons::quick(manifests, &node)
+        .map_err(|error| Error::new(ErrorKind::Cluster, format!("what kubeadm prints in node {node} is no manifest")).because(error))?;
+    let deadline = Deadline::after(plan.fleet.timeouts.cluster_ready);
+    apply(server, objects, ApplyOptions::default(), deadline, seen)
+        .await
+        .map(drop)
+        .map_err(|error| failed("install CoreDNS and kube-proxy", error))
 }
 
 /// Installs the add-ons the fleet asks for and waits until they work.

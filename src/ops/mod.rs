@@ -10,6 +10,7 @@ mod bootstrap;
 pub mod charts;
 mod cluster;
 mod context;
+mod control_plane;
 mod down;
 mod error;
 mod image;

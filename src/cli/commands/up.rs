@@ -11,7 +11,7 @@ use super::super::session::Session;
 use super::super::table::Table;
 use super::mesh_flags::MeshFlags;
 use super::verify;
-use crate::domain::fleet::{ClusterSpec, Fleet, Privileges};
+use crate::domain::fleet::{BootProfile, ClusterSpec, Fleet, Privileges};
 use crate::domain::fleet_builder::Place;
 use crate::domain::fleet_file;
 use crate::domain::name::FleetName;
@@ -55,7 +55,10 @@ pub struct UpArgs {
     kubernetes_version: Option<KubernetesVersion>,
     /// Rights of node containers: auto, privileged or reduced [default: auto]
     #[arg(long, value_name = "PROFILE", value_enum, hide_possible_values = true)]
-    privileges: Option<Profile>,
+    privileges: Option<Rights>,
+    /// How clusters are bootstrapped: fast, or exactly as kind does it: kind [default: fast]
+    #[arg(long, value_name = "PROFILE", value_enum, hide_possible_values = true)]
+    profile: Option<Bootstrap>,
     /// Install a small web service with a LoadBalancer address into every cluster (a mesh has a sample of its own)
     #[arg(long)]
     sample: bool,
@@ -69,9 +72,18 @@ pub struct UpArgs {
     mesh: MeshFlags,
 }
 
+/// How clusters are bootstrapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Bootstrap {
+    /// As quickly as it goes
+    Fast,
+    /// As kind does it
+    Kind,
+}
+
 /// How much a node container may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Profile {
+enum Rights {
     /// Privileged where the engine can, reduced where it cannot
     Auto,
     /// Privileged, as kind runs its nodes
@@ -146,8 +158,11 @@ impl UpArgs {
                 cluster.kubernetes_version.clone_from(&checked.kubernetes_version);
             }
         }
-        if let Some(profile) = self.privileges {
-            fleet.privileges = profile.into();
+        if let Some(profile) = self.profile {
+            fleet.profile = profile.into();
+        }
+        if let Some(rights) = self.privileges {
+            fleet.privileges = rights.into();
         }
         if self.sample && fleet.addons.metallb.is_none() {
             return Err(CliError::new(Exit::Config, "--sample needs MetalLB, which the fleet file leaves out"));
@@ -177,12 +192,21 @@ impl UpArgs {
     }
 }
 
-impl From<Profile> for Privileges {
-    fn from(profile: Profile) -> Self {
+impl From<Bootstrap> for BootProfile {
+    fn from(profile: Bootstrap) -> Self {
         match profile {
-            Profile::Auto => Privileges::Auto,
-            Profile::Privileged => Privileges::Privileged,
-            Profile::Reduced => Privileges::Reduced,
+            Bootstrap::Fast => BootProfile::Fast,
+            Bootstrap::Kind => BootProfile::Kind,
+        }
+    }
+}
+
+impl From<Rights> for Privileges {
+    fn from(rights: Rights) -> Self {
+        match rights {
+            Rights::Auto => Privileges::Auto,
+            Rights::Privileged => Privileges::Privileged,
+            Rights::Reduced => Privileges::Reduced,
         }
     }
 }

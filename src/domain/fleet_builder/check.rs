@@ -62,6 +62,7 @@ pub(super) fn build(builder: FleetBuilder) -> Result<Fleet, FleetError> {
         addons: Addons { metallb: builder.metallb, sample: builder.sample },
         mesh,
         privileges: builder.privileges,
+        profile: builder.profile,
         timeouts: builder.timeouts,
     })
 }

@@ -38,6 +38,9 @@ pub(super) fn read(text: &str, with_mesh: bool) -> Result<Read, Refused> {
     if let Some(privileges) = shape.privileges {
         builder = builder.privileges(privileges.into());
     }
+    if let Some(profile) = shape.profile {
+        builder = builder.profile(profile.into());
+    }
     if let Some(network) = &shape.network {
         places.network_at(network.position());
         builder = builder.network(network_builder(&mut places, network.value()));

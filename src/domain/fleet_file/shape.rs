@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::at::At;
 use super::mesh::MeshShape;
 use super::switch::{SwitchOr, present};
-use crate::domain::fleet::Privileges;
+use crate::domain::fleet::{BootProfile, Privileges};
 
 /// A fleet of Kubernetes clusters on one network, made and removed together by kindmesh.
 #[derive(Deserialize, JsonSchema)]
@@ -42,6 +42,8 @@ pub(super) struct FleetShape {
     pub(super) pool_size: Option<At<u32>>,
     /// How much node containers may do. Default: auto.
     pub(super) privileges: Option<PrivilegesShape>,
+    /// How clusters are bootstrapped: quickly, or exactly as kind does it. Default: fast.
+    pub(super) profile: Option<ProfileShape>,
     /// What is installed into every cluster.
     pub(super) addons: Option<At<AddonsShape>>,
     /// An Istio mesh over all clusters: true or a mapping turns it on, false leaves it out. Default:
@@ -124,6 +126,17 @@ pub(super) enum PrivilegesShape {
     Reduced,
 }
 
+/// How clusters are bootstrapped.
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Profile")]
+pub(super) enum ProfileShape {
+    /// As quickly as it goes.
+    Fast,
+    /// As kind does it.
+    Kind,
+}
+
 /// What is installed into every cluster.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -176,6 +189,17 @@ pub(super) fn schema() -> serde_json::Value {
 
 fn wrong_clusters(found: &dyn fmt::Debug) -> ClustersShape {
     ClustersShape::Wrong(format!("{found:?} is neither a number of clusters nor a list of clusters"))
+}
+
+// === impl ProfileShape ===
+
+impl From<ProfileShape> for BootProfile {
+    fn from(shape: ProfileShape) -> Self {
+        match shape {
+            ProfileShape::Fast => BootProfile::Fast,
+            ProfileShape::Kind => BootProfile::Kind,
+        }
+    }
 }
 
 // === impl PrivilegesShape ===

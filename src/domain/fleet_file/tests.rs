@@ -32,6 +32,7 @@ image: a:1
 nodes: 2
 poolSize: 10
 privileges: reduced
+profile: kind
 clusters:
 - name: east
   nodes: 3
@@ -149,6 +150,7 @@ timeouts: {nodeBoot: 90s, clusterReady: 1h30m, addonReady: 500ms, meshReady: 10m
         }
       },
       "privileges": "reduced",
+      "profile": "kind",
       "timeouts": {
         "nodeBoot": {
           "secs": 90,
@@ -200,7 +202,7 @@ fn keys_are_known_or_refused() {
         .join("\n"),
         @r#"
     f.yaml:3:1: unknown field "clutsers", did you mean "clusters"?
-    f.yaml:3:1: unknown field "colour"; here may stand apiVersion, kind, name, network, kubernetesVersion, image, nodes, clusters, clusterPrefix, poolSize, privileges, addons, mesh, timeouts
+    f.yaml:3:1: unknown field "colour"; here may stand apiVersion, kind, name, network, kubernetesVersion, image, nodes, clusters, clusterPrefix, poolSize, privileges, profile, addons, mesh, timeouts
     f.yaml:4:3: unknown field "Subnet", did you mean "subnet"?
     f.yaml:5:3: unknown field "podsubnet", did you mean "podSubnet"?
     f.yaml:5:5: unknown field "image"; here may stand manifest, controllerImage, speakerImage
@@ -397,7 +399,7 @@ fn the_head_says_what_it_is() {
 fn the_schema_knows_every_key() {
     let schema = schema();
     let keys: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-    insta::assert_snapshot!(format!("{keys:?}"), @r#"["addons", "apiVersion", "clusterPrefix", "clusters", "image", "kind", "kubernetesVersion", "mesh", "name", "network", "nodes", "poolSize", "privileges", "timeouts"]"#);
+    insta::assert_snapshot!(format!("{keys:?}"), @r#"["addons", "apiVersion", "clusterPrefix", "clusters", "image", "kind", "kubernetesVersion", "mesh", "name", "network", "nodes", "poolSize", "privileges", "profile", "timeouts"]"#);
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(schema["properties"]["apiVersion"]["const"], API_VERSION);
     assert_eq!(schema["required"], serde_json::json!(["apiVersion", "kind"]));

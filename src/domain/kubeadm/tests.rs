@@ -15,8 +15,7 @@ fn conf(version: &str, role: Role, change: impl FnOnce(&mut KubeadmRequest<'_>))
         cgroups: Cgroups::of_host(2),
         cert_sans: &[],
         rootless: false,
-        leader_election: true,
-        skip_phases: &[],
+        profile: BootProfile::Kind,
     };
     change(&mut request);
     kubeadm(&request)
@@ -107,7 +106,6 @@ fn the_newer_shape_has_arguments_as_lists() {
     insta::assert_snapshot!(conf("v1.36.0-alpha.1", Role::Worker, |request| {
         request.cgroups = Cgroups::of_host(1);
         request.rootless = true;
-        request.leader_election = false;
     }), @r#"
     apiServer:
       certSANs:
@@ -127,8 +125,6 @@ fn the_newer_shape_has_arguments_as_lists() {
         value: "true"
       - name: feature-gates
         value: KubeletInUserNamespace=true
-      - name: leader-elect
-        value: "false"
     kind: ClusterConfiguration
     kubernetesVersion: v1.36.0-alpha.1
     networking:
@@ -138,8 +134,6 @@ fn the_newer_shape_has_arguments_as_lists() {
       extraArgs:
       - name: feature-gates
         value: KubeletInUserNamespace=true
-      - name: leader-elect
-        value: "false"
     ---
     apiVersion: kubeadm.k8s.io/v1beta4
     bootstrapTokens:
@@ -216,16 +210,28 @@ fn names_for_the_certificate_are_added_once() {
 }
 
 #[test]
-fn phases_are_left_out_only_at_init() {
-    let text = conf("v1.34.4", Role::ControlPlane, |request| request.skip_phases = &["addon/coredns"]);
-    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
-    assert_eq!(documents[1]["skipPhases"], json!(["preflight", "addon/coredns"]));
-    assert_eq!(documents[2]["skipPhases"], json!(["preflight"]));
-}
-
-#[test]
 fn the_shape_changes_with_the_minor_version() {
     for (version, expected) in [("v1.35.9", "v1beta3"), ("v1.36.0-rc.1", "v1beta4"), ("v1.37.2", "v1beta4"), ("v1.27.3", "v1beta3")] {
         assert!(conf(version, Role::Worker, |_| {}).contains(&format!("kubeadm.k8s.io/{expected}")), "{version}");
+    }
+}
+
+#[test]
+fn quickly_from_the_first_version_that_can() {
+    let fast = |version: &str, role| conf(version, role, |request| request.profile = BootProfile::Fast);
+    let of = |version: &str, role, change: fn(&mut KubeadmRequest<'_>)| conf(version, role, change);
+    let older = fast("v1.30.0", Role::ControlPlane);
+    assert_eq!(older, of("v1.30.0", Role::ControlPlane, |_| {}), "older versions are made as kind makes them");
+    let quick = fast("v1.34.4", Role::ControlPlane);
+    for words in [
+        "kubeadm.k8s.io/v1beta4",
+        "encryptionAlgorithm: ECDSA-P256",
+        "leader-elect",
+        "kube-api-qps",
+        "unsafe-no-fsync",
+        "taints: []",
+        "GOGC",
+    ] {
+        assert!(quick.contains(words), "{words} in {quick}");
     }
 }

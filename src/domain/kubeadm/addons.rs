@@ -1,0 +1,63 @@
+//! The add-ons that kubeadm brings to every cluster, as it prints them, with what makes them wait taken out.
+
+use serde_json::{Value, json};
+
+use crate::domain::manifest::{self, ManifestError, Object};
+use crate::domain::node::API_SERVER_PORT;
+
+/// Name of the Deployment, and of its only container.
+const COREDNS: &str = "coredns";
+
+/// CoreDNS and kube-proxy out of what `kubeadm init phase addon` prints, for a cluster that has just begun.
+/// `api_server` is the node's name.
+///
+/// # Errors
+/// When the text is no manifest.
+pub fn quick(text: &str, api_server: &str) -> Result<Vec<Object>, ManifestError> {
+    manifest::parse(text)?.into_iter().map(|object| Object::try_from(adapted(&object, api_server))).collect()
+}
+
+fn adapted(object: &Object, api_server: &str) -> Value {
+    let mut value = object.value().clone();
+    if let Some(metadata) = value["metadata"].as_object_mut() {
+        // Written for an update by replacement.
+        metadata.remove("resourceVersion");
+    }
+    let id = object.id();
+    if id.kind == "Deployment" && id.name == COREDNS {
+        // A second replica on the same node doubles the work and adds nothing.
+        value["spec"]["replicas"] = json!(1);
+        for container in value["spec"]["template"]["spec"]["containers"].as_array_mut().into_iter().flatten() {
+            if container["name"] != COREDNS {
+                continue;
+            }
+            // By default each 10 s, and the first look is always too early.
+            container["readinessProbe"]["periodSeconds"] = json!(1);
+            // Not through the service's address: that works only when kube-proxy has got to it.
+            let own = [("KUBERNETES_SERVICE_HOST", api_server.to_owned()), ("KUBERNETES_SERVICE_PORT", API_SERVER_PORT.to_string())];
+            container["env"] = own.map(|(name, value)| json!({"name": name, "value": value})).to_vec().into();
+        }
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coredns_is_one_quick_replica_and_all_else_stays() {
+        let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: coredns, namespace: kube-system}\nspec: {replicas: 2, template: {spec: \
+                    {containers: [{name: coredns, readinessProbe: {httpGet: {path: /ready, port: 8181}}}]}}}\n---\napiVersion: v1\nkind: Service\n\
+                    metadata: {name: kube-dns, namespace: kube-system, resourceVersion: \"0\"}\n---\napiVersion: apps/v1\nkind: DaemonSet\n\
+                    metadata: {name: kube-proxy, namespace: kube-system}\nspec: {template: {spec: {containers: [{name: kube-proxy}]}}}\n";
+        let objects = quick(text, "c1-control-plane").unwrap();
+        let [deployment, service, proxy] = objects.as_slice() else { panic!("{objects:?}") };
+        assert_eq!(deployment.value()["spec"]["replicas"], 1);
+        let container = &deployment.value()["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!(container["readinessProbe"], json!({"httpGet": {"path": "/ready", "port": 8181}, "periodSeconds": 1}));
+        assert_eq!(container["env"][0]["value"], "c1-control-plane");
+        assert!(service.value()["metadata"].get("resourceVersion").is_none());
+        assert_eq!(proxy.value()["spec"]["template"]["spec"]["containers"][0], json!({"name": "kube-proxy"}));
+    }
+}

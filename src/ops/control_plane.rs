@@ -1,0 +1,114 @@
+//! The first control plane of a cluster, from a booted node to a cluster that knows how it is configured.
+//!
+//! As kind does it, `kubeadm init` does all of that in one go, and waits in between. Quickly done, kubeadm starts
+//! the control plane's programs and is left; what it would write into the cluster at its end is written while
+//! everything else is being installed.
+
+use futures_util::future::try_join_all;
+
+use crate::domain::kubeadm::bootstraps_fast;
+use crate::engine::ContainerInfo;
+use crate::k8s::ApiServer;
+
+use super::api_server;
+use super::bootstrap::{self, Progress};
+use super::cluster::ClusterPlan;
+use super::context::{Kindmesh, Outcome, Scope};
+use super::error::Result;
+use super::install;
+
+/// A control plane whose programs are started.
+pub(super) struct Begun {
+    /// Whether anything had to be done.
+    pub(super) changed: bool,
+    /// Whether the cluster knows how it is configured.
+    finished: bool,
+}
+
+/// Starts the control plane's programs, as far as they are not.
+pub(super) async fn start(
+    km: &Kindmesh,
+    plan: &ClusterPlan<'_>,
+    scope: &Scope,
+    control_plane: &ContainerInfo,
+    nodes: &[ContainerInfo],
+) -> Result<Begun> {
+    const STEP: &str = "start the control plane";
+    let engine = km.engine.as_ref();
+    scope
+        .step(STEP, plan.fleet.timeouts.cluster_ready, async {
+            match bootstrap::progress(engine, control_plane, &scope.cancel).await? {
+                Progress::Done => return Ok(Outcome::unchanged(Begun { changed: false, finished: true })),
+                Progress::Started => return Ok(Outcome::unchanged(Begun { changed: true, finished: false })),
+                Progress::Fresh | Progress::Interrupted => {}
+            }
+            let configure = nodes.iter().map(|node| bootstrap::configure(engine, plan, node, &control_plane.name, &scope.cancel));
+            try_join_all(configure).await?;
+            let version = bootstrap::node_version(engine, control_plane, &scope.cancel).await?;
+            let fast = bootstraps_fast(plan.fleet.profile, &version);
+            match fast {
+                true => bootstrap::start(engine, control_plane, scope, STEP).await?,
+                false => bootstrap::init(engine, control_plane, scope, STEP).await?,
+            }
+            Ok(Outcome::changed(Begun { changed: true, finished: !fast }))
+        })
+        .await
+}
+
+/// Installs what kubeadm would have installed, where it was not let.
+pub(super) async fn addons(plan: &ClusterPlan<'_>, server: &ApiServer, printed: Option<&str>, scope: &Scope) -> Result<()> {
+    const STEP: &str = "install CoreDNS and kube-proxy";
+    let Some(printed) = printed else { return Ok(()) };
+    scope
+        .step(STEP, plan.fleet.timeouts.cluster_ready, async {
+            let seen = |state: &str| scope.progress(STEP, state);
+            install::kubeadm_addons(plan, server, printed, &seen).await?;
+            Ok(Outcome::changed(()))
+        })
+        .await
+}
+
+// === impl Begun ===
+
+impl Begun {
+    /// Connects to it.
+    pub(super) async fn connect(&self, km: &Kindmesh, plan: &ClusterPlan<'_>, control_plane: &ContainerInfo) -> Result<ApiServer> {
+        let (engine, cluster) = (km.engine.as_ref(), plan.spec.name.as_str());
+        match self.finished {
+            true => api_server::connect(engine, cluster, control_plane).await,
+            false => api_server::connect_early(engine, cluster, control_plane).await,
+        }
+    }
+
+    /// The manifests of kubeadm's add-ons; `None` when it has installed them itself.
+    pub(super) async fn addons(&self, km: &Kindmesh, control_plane: &ContainerInfo, scope: &Scope) -> Result<Option<String>> {
+        match self.finished {
+            true => Ok(None),
+            false => bootstrap::addon_manifests(km.engine.as_ref(), control_plane, scope).await.map(Some),
+        }
+    }
+
+    /// Writes into the cluster how it is configured, and opens its only node for pods. Returns whether anything
+    /// was changed.
+    pub(super) async fn finish(
+        &self,
+        km: &Kindmesh,
+        plan: &ClusterPlan<'_>,
+        server: &ApiServer,
+        control_plane: &ContainerInfo,
+        scope: &Scope,
+    ) -> Result<bool> {
+        const STEP: &str = "configure the cluster";
+        scope
+            .step(STEP, plan.fleet.timeouts.cluster_ready, async {
+                let seen = |state: &str| scope.progress(STEP, state);
+                if !self.finished {
+                    bootstrap::finish(km.engine.as_ref(), control_plane, scope, STEP).await?;
+                }
+                let opened = install::open_only_node(plan, server, &seen).await?;
+                let changed = opened || !self.finished;
+                Ok(Outcome { value: changed, changed })
+            })
+            .await
+    }
+}
