@@ -34,3 +34,19 @@ pub struct HostFacts {
     /// Memory the engine sees, in bytes.
     pub memory_bytes: u64,
 }
+
+// === impl HostFacts ===
+
+impl HostFacts {
+    /// A name for the engine that files can have, the beginning of what it calls itself: enough to tell the few
+    /// engines of a user apart. `None` when it tells nothing.
+    pub fn short_id(&self) -> Option<String> {
+        short_id(&self.id)
+    }
+}
+
+/// [`HostFacts::short_id`] of what an engine calls itself: `IQ5U:MZ2H:…` from old ones, a UUID from newer ones.
+pub fn short_id(id: &str) -> Option<String> {
+    let short: String = id.chars().filter(char::is_ascii_alphanumeric).take(12).map(|letter| letter.to_ascii_lowercase()).collect();
+    (!short.is_empty()).then_some(short)
+}

@@ -24,6 +24,8 @@ pub const MINOR_OF_FAST: u32 = 31;
 /// Go's garbage collector runs when the heap has grown by so many percent; 100 by default. A starting API server
 /// allocates much and keeps most of it.
 const GOGC: &str = "300";
+/// From this size of the whole program on it collects as often as it must to stay below.
+const GOMEMLIMIT: &str = "512MiB";
 const CRI_SOCKET: &str = "unix:///run/containerd/containerd.sock";
 
 /// Who runs the cgroups in a node, and below which one pods live.
@@ -118,7 +120,7 @@ fn cluster_configuration(request: &KubeadmRequest<'_>) -> Value {
     if fast(request) {
         // Twelve RSA keys take more than a second.
         document["encryptionAlgorithm"] = "ECDSA-P256".into();
-        document["apiServer"]["extraEnvs"] = json!([{"name": "GOGC", "value": GOGC}]);
+        document["apiServer"]["extraEnvs"] = json!([{"name": "GOGC", "value": GOGC}, {"name": "GOMEMLIMIT", "value": GOMEMLIMIT}]);
         document["etcd"] = json!({"local": {"extraArgs": extra_args(request, etcd_args(cluster.control_planes))}});
     }
     document

@@ -76,14 +76,14 @@ pub(super) async fn node_version(engine: &dyn Engine, node: &ContainerInfo, canc
         .map_err(|error| Error::new(ErrorKind::Image, format!("{VERSION_FILE} in node {}", node.name)).because(error))
 }
 
-/// Writes kubeadm's configuration into a node.
+/// Writes kubeadm's configuration into a node. Returns the version of Kubernetes that it has.
 pub(super) async fn configure(
     engine: &dyn Engine,
     plan: &ClusterPlan<'_>,
     node: &ContainerInfo,
     endpoint: &str,
     cancel: &CancellationToken,
-) -> Result<()> {
+) -> Result<KubernetesVersion> {
     let version = node_version(engine, node, cancel).await?;
     let config = kubeadm_config(&KubeadmRequest {
         cluster: plan.spec,
@@ -100,7 +100,7 @@ pub(super) async fn configure(
         profile: plan.fleet.profile,
     });
     write_file(engine, &node.name, KUBEADM_CONF, 0o600, config.into_bytes(), cancel).await?;
-    Ok(())
+    Ok(version)
 }
 
 /// Runs `kubeadm init` on the first control plane.

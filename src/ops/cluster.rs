@@ -57,10 +57,11 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&
     let engine = km.engine.as_ref();
 
     let (mut made, mut changed) = boot_nodes(km, plan, &scope).await?;
-    changed |= remake_interrupted(km, plan, &scope, &mut made).await?;
+    let (remade, states) = remake_interrupted(km, plan, &scope, &mut made).await?;
+    changed |= remade;
     let control_plane = first_control_plane(plan.spec, &made)?.clone();
 
-    let begun = control_plane::start(km, plan, &scope, &control_plane, &made).await?;
+    let begun = control_plane::start(km, plan, &scope, &control_plane, &made, &states).await?;
     changed |= begun.changed;
     let server = begun.connect(km, plan, &control_plane).await?;
     let (printed, ()) = tokio::try_join!(begun.addons(km, &control_plane, &scope), api_server_ready(plan, &server, &scope))?;
@@ -72,7 +73,7 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&
     // Workers join what has been written down.
     let joined = async {
         let finished = begun.finish(km, plan, &server, &control_plane, &scope).await?;
-        Ok::<bool, Error>(finished | join_workers(km, plan, &scope, &control_plane, &made).await?)
+        Ok::<bool, Error>(finished | join_workers(km, plan, &scope, &control_plane, &made, &states).await?)
     };
     let (wrote, (), joined, installed, sample, meshed) = tokio::try_join!(
         kubeconfig_entry::write(km, plan.spec.name.as_str(), is_first, &control_plane, &scope),
@@ -117,10 +118,16 @@ async fn boot_nodes(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope) -> Res
 }
 
 /// A node whose kubeadm was interrupted cannot be used again: it is replaced by a new one of the
-/// same name. A cluster without a finished control plane starts over with all its nodes.
-async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope, made: &mut [ContainerInfo]) -> Result<bool> {
+/// same name. A cluster without a finished control plane starts over with all its nodes. Returns whether any
+/// was replaced, and how far each has got.
+async fn remake_interrupted(
+    km: &Kindmesh,
+    plan: &ClusterPlan<'_>,
+    scope: &Scope,
+    made: &mut [ContainerInfo],
+) -> Result<(bool, Vec<Progress>)> {
     let engine = km.engine.as_ref();
-    let states = try_join_all(made.iter().map(|node| bootstrap::progress(engine, node, &scope.cancel))).await?;
+    let mut states = try_join_all(made.iter().map(|node| bootstrap::progress(engine, node, &scope.cancel))).await?;
     let control_plane_done = made.iter().zip(&states).any(|(node, state)| {
         node.name == plan.spec.name.node(Role::ControlPlane, 1) && matches!(state, Progress::Done | Progress::Started)
     });
@@ -131,13 +138,14 @@ async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope
         .map(|(index, _)| index)
         .collect();
     if stale.is_empty() {
-        return Ok(false);
+        return Ok((false, states));
     }
     let deadline = plan.fleet.timeouts.node_boot + Duration::from_secs(60);
     let plans = nodes::plans(plan.spec);
     scope
         .step("replace interrupted nodes", deadline, async {
             for index in stale {
+                states[index] = Progress::Fresh;
                 let node = &made[index];
                 if control_plane_done {
                     // kubeadm refuses to join under the name of a node that is still called Ready.
@@ -148,7 +156,7 @@ async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope
                 let Some(again) = plans.iter().find(|plan| plan.name == node.name) else { continue };
                 made[index] = nodes::ensure_one(km, plan, again, scope).await?.0;
             }
-            Ok(Outcome::changed(true))
+            Ok(Outcome::changed((true, states)))
         })
         .await
 }
@@ -179,21 +187,17 @@ async fn join_workers(
     scope: &Scope,
     control_plane: &ContainerInfo,
     made: &[ContainerInfo],
+    states: &[Progress],
 ) -> Result<bool> {
     const STEP: &str = "join workers";
     let engine = km.engine.as_ref();
-    let workers: Vec<&ContainerInfo> = made.iter().filter(|node| node.id != control_plane.id).collect();
-    if workers.is_empty() {
+    let workers = made.iter().zip(states).filter(|(node, _)| node.id != control_plane.id);
+    let missing: Vec<&ContainerInfo> = workers.filter(|(_, state)| **state != Progress::Done).map(|(node, _)| node).collect();
+    if missing.is_empty() {
         return Ok(false);
     }
     scope
         .step(STEP, plan.fleet.timeouts.cluster_ready, async {
-            let states = try_join_all(workers.iter().map(|node| bootstrap::progress(engine, node, &scope.cancel))).await?;
-            let missing: Vec<&&ContainerInfo> =
-                workers.iter().zip(states).filter(|(_, state)| *state != Progress::Done).map(|(node, _)| node).collect();
-            if missing.is_empty() {
-                return Ok(Outcome::unchanged(false));
-            }
             bootstrap::ensure_token(engine, control_plane, scope).await?;
             let joins = missing.iter().map(|node| async {
                 bootstrap::configure(engine, plan, node, &control_plane.name, &scope.cancel).await?;

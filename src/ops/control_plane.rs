@@ -32,20 +32,22 @@ pub(super) async fn start(
     scope: &Scope,
     control_plane: &ContainerInfo,
     nodes: &[ContainerInfo],
+    states: &[Progress],
 ) -> Result<Begun> {
     const STEP: &str = "start the control plane";
     let engine = km.engine.as_ref();
     scope
         .step(STEP, plan.fleet.timeouts.cluster_ready, async {
-            match bootstrap::progress(engine, control_plane, &scope.cancel).await? {
+            let state = nodes.iter().zip(states).find(|(node, _)| node.id == control_plane.id).map(|(_, state)| *state);
+            match state.unwrap_or(Progress::Fresh) {
                 Progress::Done => return Ok(Outcome::unchanged(Begun { changed: false, finished: true })),
                 Progress::Started => return Ok(Outcome::unchanged(Begun { changed: true, finished: false })),
                 Progress::Fresh | Progress::Interrupted => {}
             }
             let configure = nodes.iter().map(|node| bootstrap::configure(engine, plan, node, &control_plane.name, &scope.cancel));
-            try_join_all(configure).await?;
-            let version = bootstrap::node_version(engine, control_plane, &scope.cancel).await?;
-            let fast = bootstraps_fast(plan.fleet.profile, &version);
+            let versions = try_join_all(configure).await?;
+            let version = nodes.iter().zip(versions).find(|(node, _)| node.id == control_plane.id).map(|(_, version)| version);
+            let fast = version.is_some_and(|version| bootstraps_fast(plan.fleet.profile, &version));
             match fast {
                 true => bootstrap::start(engine, control_plane, scope, STEP).await?,
                 false => bootstrap::init(engine, control_plane, scope, STEP).await?,

@@ -26,6 +26,7 @@ mod nodes;
 mod pools;
 mod preflight;
 mod privileges;
+mod probe_memory;
 mod report;
 mod status;
 mod up;

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::container::{CgroupNamespace, ContainerSpec};
+use crate::domain::facts::HostFacts;
 use crate::domain::fleet::{Fleet, Privileges};
 use crate::domain::inotify;
 use crate::domain::labels;
 use crate::domain::node::Profile;
 use crate::engine::{Engine, EngineError, EngineErrorKind};
 
-use super::context::{Outcome, Scope};
+use super::context::{Kindmesh, Outcome, Scope};
 use super::error::{Error, ErrorKind, Result};
 use super::inventory::Inventory;
+use super::probe_memory;
 
 const STEP: &str = "choose privileges";
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -70,12 +72,22 @@ pub(super) struct Probed {
     pub(super) profile: Profile,
     /// The host's limit of inotify instances per user; `None` when nothing had to be probed.
     pub(super) inotify_instances: Option<u32>,
+    /// Whether it is only remembered.
+    pub(super) remembered: bool,
 }
 
 /// Chooses the profile for every node of a fleet: the one its nodes have already, if that is what
 /// is wanted; else it is proved with a container that starts and ends at once. Says so when it is
 /// not the usual one.
-pub(super) async fn choose(engine: &Arc<dyn Engine>, fleet: &Fleet, inventory: &Inventory, image: &str, scope: &Scope) -> Result<Probed> {
+pub(super) async fn choose(
+    km: &Kindmesh,
+    fleet: &Fleet,
+    facts: &HostFacts,
+    inventory: &Inventory,
+    image: &str,
+    scope: &Scope,
+) -> Result<Probed> {
+    let engine = &km.engine;
     let wanted = fleet.privileges;
     let known = inventory.of_fleet(&fleet.name).flat_map(|(_, nodes)| nodes).find_map(|node| {
         let profile = Profile::from_label(node.labels.get(labels::PRIVILEGES)?)?;
@@ -87,8 +99,19 @@ pub(super) async fn choose(engine: &Arc<dyn Engine>, fleet: &Fleet, inventory: &
         fits.then_some(profile)
     });
     if let Some(profile) = known {
-        return Ok(Probed { profile, inotify_instances: None });
+        return Ok(Probed { profile, inotify_instances: None, remembered: false });
     }
+    if let (Privileges::Auto, Some(profile)) = (wanted, probe_memory::recall(km, facts)) {
+        return Ok(Probed { profile, inotify_instances: None, remembered: true });
+    }
+    let probed = probe(engine, wanted, image, scope).await?;
+    if wanted == Privileges::Auto {
+        probe_memory::keep(km, facts, &probed.profile);
+    }
+    Ok(probed)
+}
+
+async fn probe(engine: &Arc<dyn Engine>, wanted: Privileges, image: &str, scope: &Scope) -> Result<Probed> {
     scope
         .step(STEP, DEADLINE, async {
             let refusal = match wanted {
@@ -158,7 +181,7 @@ async fn try_profile(engine: &Arc<dyn Engine>, image: &str, profile: &Profile) -
     let mut spec = ContainerSpec { entrypoint: Some(vec!["/bin/cat".to_owned(), inotify::LIMIT_FILE.to_owned()]), ..helper(image) };
     profile.grant(&mut spec);
     let output = run(engine, spec).await?;
-    Ok(Probed { profile: profile.clone(), inotify_instances: output.trim().parse().ok() })
+    Ok(Probed { profile: profile.clone(), inotify_instances: output.trim().parse().ok(), remembered: false })
 }
 
 /// Creates, starts and removes a helper container; returns what it printed.

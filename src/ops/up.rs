@@ -24,7 +24,7 @@ use super::inventory::Inventory;
 use super::mesh::{self, MeshPlan};
 use super::nodes::{self, NodePlan};
 use super::report::{ClusterReport, UpReport};
-use super::{down, limits, network, pools, preflight, privileges};
+use super::{down, limits, network, pools, preflight, privileges, probe_memory};
 
 /// Creating containers copies a little data; ten of them on a slow disk stay far below this.
 const RESERVE_DEADLINE: Duration = Duration::from_secs(120);
@@ -96,7 +96,7 @@ impl Kindmesh {
         let any_image = images.values().next().map(|image| image.reference.clone()).unwrap_or_default();
         // Both use helper containers, and both go to their end: none of those is left behind.
         let (probed, mesh) = tokio::join!(
-            privileges::choose(&km.engine, fleet, &inventory, &any_image, &scope),
+            privileges::choose(&km, fleet, &facts, &inventory, &any_image, &scope),
             mesh::Request::read(&km, fleet, &images, &inventory, &scope),
         );
         let (probed, mesh) = (probed?, mesh?);
@@ -107,7 +107,7 @@ impl Kindmesh {
             None => None,
         };
         let mut ground = Ground { fleet, facts, images, profile: probed.profile, network: NetworkInfo::default(), mesh };
-        let mut tries = 0;
+        let (mut tries, mut remembered) = (0, probed.remembered);
         let (network_made, built) = loop {
             tries += 1;
             let network_made;
@@ -118,6 +118,14 @@ impl Kindmesh {
                 Err(_) if tries < NETWORK_TRIES && network::gone(engine, &ground.network).await => {
                     scope.warn("ensure network", format!("network {} was removed by another fleet; making it again", ground.network.name));
                     give_up_unstarted(engine, fleet).await?;
+                }
+                // What is remembered of the engine is no longer so: found out again, once.
+                Err(error) if remembered && error.kind() == ErrorKind::Engine => {
+                    remembered = false;
+                    scope.warn("start nodes", format!("{}; finding out again what the engine can do", error.one_line()));
+                    probe_memory::forget(&km, &ground.facts);
+                    give_up_unstarted(engine, fleet).await?;
+                    ground.profile = privileges::choose(&km, fleet, &ground.facts, &inventory, &any_image, &scope).await?.profile;
                 }
                 Err(error) => return Err(error),
             }
@@ -221,15 +229,12 @@ async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Re
                 let inventory = Inventory::read(engine).await?;
                 let pools = pools::assign(engine, ground.fleet, &network, &inventory).await?;
                 let addresses = fixed_addresses(ground.fleet, &network, &inventory, &pools)?;
-                let mut created = Vec::new();
-                for spec in &ground.fleet.clusters {
+                let made = join_all(ground.fleet.clusters.iter().map(async |spec| {
                     let plan = ground.plan(spec.name.as_str(), &pools, &addresses)?;
-                    let node = NodePlan::new(spec, Role::ControlPlane, 1);
-                    let (container, new) = nodes::create(km, &plan, &node).await?;
-                    if new {
-                        created.push(container);
-                    }
-                }
+                    nodes::create(km, &plan, &NodePlan::new(spec, Role::ControlPlane, 1)).await
+                }));
+                let made: Vec<(ContainerInfo, bool)> = made.await.into_iter().collect::<Result<_>>()?;
+                let created: Vec<ContainerInfo> = made.into_iter().filter(|(_, new)| *new).map(|(container, _)| container).collect();
                 let inventory = Inventory::read(engine).await?;
                 let lost: Vec<_> =
                     created.iter().filter(|container| pools::contested(container, &ground.network.name, &inventory)).collect();

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::domain::facts::short_id;
 use crate::domain::name::FleetName;
 use crate::domain::pki::Root;
 use crate::ops::error::{Error, ErrorKind, Result};
@@ -36,7 +37,7 @@ impl CaStore {
     /// The place of a fleet's root below the state folder of a user. The engine is known by what it calls
     /// itself ([`HostFacts::id`](crate::domain::facts::HostFacts::id)).
     pub fn new(state: &Path, engine: &str, fleet: &FleetName) -> Self {
-        Self { fleet: fleet.clone(), home: state.join(engine_folder(engine)).join(fleet.as_str()) }
+        Self { fleet: fleet.clone(), home: state.join(short_id(engine).unwrap_or_else(|| "engine".to_owned())).join(fleet.as_str()) }
     }
 
     /// The folder that holds certificate and key.
@@ -177,13 +178,6 @@ impl CaStore {
         let names = entries.filter_map(|entry| entry.ok()).filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED));
         Ok(names.map(|entry| entry.path()).collect())
     }
-}
-
-/// A folder's name for an engine. Old engines call themselves `IQ5U:MZ2H:…`, newer ones by a UUID; what it
-/// begins with is enough to tell a user's few engines apart.
-fn engine_folder(id: &str) -> String {
-    let short: String = id.chars().filter(char::is_ascii_alphanumeric).take(12).map(|letter| letter.to_ascii_lowercase()).collect();
-    if short.is_empty() { "engine".to_owned() } else { short }
 }
 
 /// Whether something was removed; that it was not there is no error.

@@ -16,9 +16,9 @@ const STATUS: &str = "Name:\tinit\nCapBnd:\t000001fffeffffff\n";
 /// Chooses on this engine, where helper containers end as real ones do.
 async fn choose(engine: &Arc<FakeEngine>, wanted: Privileges) -> Result<Profile> {
     let fleet = Fleet::builder("f").privileges(wanted).build().unwrap();
-    let scope = kindmesh(engine).fleet_scope();
+    let km = kindmesh(engine);
+    let (scope, facts) = (km.fleet_scope(), engine.facts().await.unwrap());
     let inventory = Inventory::default();
-    let shared: Arc<dyn Engine> = engine.clone();
     let helpers = async {
         loop {
             for helper in engine.containers().iter().filter(|one| one.labels.contains_key(labels::HELPER) && one.exit_code.is_none()) {
@@ -29,7 +29,7 @@ async fn choose(engine: &Arc<FakeEngine>, wanted: Privileges) -> Result<Profile>
         }
     };
     tokio::select! {
-        probed = privileges::choose(&shared, &fleet, &inventory, IMAGE, &scope) => {
+        probed = privileges::choose(&km, &fleet, &facts, &inventory, IMAGE, &scope) => {
             assert!(engine.containers().is_empty(), "helpers are removed");
             probed.map(|probed| probed.profile)
         }
