@@ -65,7 +65,8 @@ impl Runs {
     }
 }
 
-fn run(flags: &[&str]) -> ByHand {
+/// Runs it once.
+pub fn run(flags: &[&str]) -> ByHand {
     // Its progress is shown as it comes; only the document is read.
     let output = Command::new(SCRIPT).arg("--json").args(flags).stderr(Stdio::inherit()).output().expect("run the script");
     assert!(output.status.success(), "{SCRIPT} {flags:?} ended with {}", output.status);
