@@ -8,6 +8,16 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+/// Target of the `tracing` span around everything done for one cluster; field `cluster`. All spans of
+/// the library are at level `TRACE`: nobody pays for them who does not listen.
+pub const CLUSTER_SPAN: &str = "kindmesh::cluster";
+/// Target of the span of a step; fields `step` and, in a cluster, `cluster`.
+pub const STEP_SPAN: &str = "kindmesh::step";
+/// Target of the span of a wait; field `awaited`.
+pub const WAIT_SPAN: &str = "kindmesh::wait";
+/// Target of the span of a call of the engine; fields `verb` and `object`, which hold no secrets.
+pub const ENGINE_SPAN: &str = "kindmesh::engine";
+
 /// One thing that happened, at one place.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,6 +1,6 @@
 //! The command line. Doc comments are the help texts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -98,6 +98,21 @@ pub enum Command {
     /// List the exit codes
     #[command(hide = true, long_about = topics::exit_codes(), help_template = "{about}")]
     ExitCodes,
+}
+
+// === impl Command ===
+
+impl Command {
+    /// Title and file of the timings that were asked for.
+    pub fn timings(&self) -> Option<(&'static str, &Path)> {
+        let (title, flag) = match self {
+            Command::Up(args) => ("kindmesh up", &args.timings),
+            Command::Down(args) => ("kindmesh down", &args.timings),
+            Command::Verify(args) => ("kindmesh verify", &args.timings),
+            _ => return None,
+        };
+        Some((title, flag.file.as_deref()?))
+    }
 }
 
 #[cfg(test)]

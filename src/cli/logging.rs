@@ -9,16 +9,20 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt as records, registry};
 
 use super::env::{Env, KINDMESH_LOG};
 use super::errors::CliError;
 use super::exit::Exit;
 use super::output::Printer;
+use super::recorder::Recorder;
 use super::screen::{RecordWriter, Screen};
+use super::span_layer::SpanLayer;
 
 /// Filter for each number of `-v`.
 const FILTERS: [&str; 3] = [
@@ -40,18 +44,19 @@ struct JsonRecords;
 #[derive(Default)]
 struct Fields(Map<String, Value>);
 
-/// Installs the subscriber for the whole process.
+/// Installs the subscriber for the whole process; with a recorder, it also hears the library's spans.
 ///
 /// # Errors
 /// When KINDMESH_LOG is no filter.
-pub fn install(printer: &Printer, verbose: u8, env: &Env) -> Result<(), CliError> {
+pub fn install(printer: &Printer, verbose: u8, env: &Env, recorder: Option<Arc<Recorder>>) -> Result<(), CliError> {
     let filter = filter(printer.is_quiet(), verbose, env)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Screens(printer.screen()));
-    // A second installation in one process (tests) keeps the first.
-    let _ = match printer.is_json() {
-        true => builder.event_format(JsonRecords).try_init(),
-        false => builder.with_ansi(printer.style().is_coloured()).without_time().try_init(),
+    let records = records::layer::<Registry>().with_writer(Screens(printer.screen()));
+    let records = match printer.is_json() {
+        true => records.event_format(JsonRecords).boxed(),
+        false => records.with_ansi(printer.style().is_coloured()).without_time().boxed(),
     };
+    // A second installation in one process (tests) keeps the first.
+    let _ = registry().with(records.with_filter(filter)).with(recorder.map(SpanLayer::new)).try_init();
     Ok(())
 }
 

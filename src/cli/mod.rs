@@ -16,13 +16,16 @@ pub mod logging;
 pub mod output;
 pub mod plain;
 pub mod progress;
+pub mod recorder;
 mod run;
 pub mod screen;
 pub mod session;
 pub mod signals;
+pub mod span_layer;
 pub mod style;
 pub mod summary;
 pub mod table;
+pub mod timings;
 
 pub use env::Env;
 pub use output::Terminals;

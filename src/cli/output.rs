@@ -102,15 +102,15 @@ impl Printer {
         self.screen.clone()
     }
 
-    /// Shows events as decided, and hands them to `also`.
-    pub fn reporter(&self, also: Arc<dyn Reporter>) -> Arc<dyn Reporter> {
+    /// Shows events as decided, and hands them to `others`.
+    pub fn reporter(&self, others: impl IntoIterator<Item = Arc<dyn Reporter>>) -> Arc<dyn Reporter> {
         let shown: Arc<dyn Reporter> = match (&self.bars, self.display) {
             (Some(bars), _) => bars.clone(),
             (None, Display::Errors) => Arc::new(Silent),
             (None, Display::Json) => Arc::new(JsonLines::new(self.screen())),
             (None, Display::Lines | Display::Bars) => Arc::new(Lines::new(self.screen(), self.style, self.verbose)),
         };
-        Arc::new(Tee(vec![shown, also]))
+        Arc::new(Tee(std::iter::once(shown).chain(others).collect()))
     }
 
     /// Writes a result: `text` for people, the document for programs.

@@ -15,6 +15,7 @@ use super::logging;
 use super::output::{Printer, Terminals};
 use super::session::Session;
 use super::signals;
+use super::timings::Timings;
 
 /// Threads for tasks: enough to wait on many things at once, little for a small machine.
 const WORKERS: usize = 2;
@@ -27,8 +28,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env, terminals: Termin
         Err(error) => return refuse(&error, &args, &env, terminals).into(),
     };
     let printer = Printer::new(&cli.globals, &env, terminals);
-    let result = logging::install(&printer, cli.globals.verbose, &env).and_then(|()| dispatch(cli, env, &printer));
-    match result {
+    match start(cli, env, &printer) {
         Ok(()) => Exit::Success.into(),
         Err(error) => {
             printer.error(&error);
@@ -37,8 +37,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env, terminals: Termin
     }
 }
 
-/// Runs what needs no engine right here, and the rest in a runtime.
-fn dispatch(cli: Cli, env: Env, printer: &Printer) -> Result<(), CliError> {
+/// Makes ready what listens, and runs the command: what needs no engine right here, the rest in a runtime.
+fn start(cli: Cli, env: Env, printer: &Printer) -> Result<(), CliError> {
+    let timings = cli.command.timings().map(|(title, file)| Timings::open(title, file)).transpose()?;
+    logging::install(printer, cli.globals.verbose, &env, timings.as_ref().map(Timings::recorder))?;
     match cli.command {
         Command::Network(args) => network::run(printer, &args),
         Command::Schema => schema::run(printer),
@@ -46,7 +48,7 @@ fn dispatch(cli: Cli, env: Env, printer: &Printer) -> Result<(), CliError> {
         Command::Version => version::run(printer),
         Command::Environment => topics::run_environment(printer),
         Command::ExitCodes => topics::run_exit_codes(printer),
-        command => with_engine(&command, &Session::new(cli.globals, env, printer.clone())),
+        command => with_engine(&command, &Session::new(cli.globals, env, printer.clone(), timings)),
     }
 }
 
@@ -81,7 +83,10 @@ fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
     });
     // Work that was given up may still block a thread; the process does not wait for it.
     runtime.shutdown_background();
-    result
+    match session.timings() {
+        Some(timings) => timings.finish(session.printer(), result),
+        None => result,
+    }
 }
 
 /// Answers a command line that is no command: with the help asked for, or with what is wrong.

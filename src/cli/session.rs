@@ -13,6 +13,7 @@ use super::errors::CliError;
 use super::exit::Exit;
 use super::output::Printer;
 use super::summary::Summary;
+use super::timings::Timings;
 use crate::domain::fleet::Fleet;
 use crate::domain::fleet_builder::DEFAULT_CLUSTERS;
 use crate::domain::fleet_file;
@@ -34,16 +35,23 @@ pub struct Session {
     cancel: CancellationToken,
     summary: Arc<Summary>,
     reporter: Arc<dyn Reporter>,
+    timings: Option<Timings>,
 }
 
 // === impl Session ===
 
 impl Session {
     /// From what was decided before.
-    pub fn new(globals: Globals, env: Env, printer: Printer) -> Self {
+    pub fn new(globals: Globals, env: Env, printer: Printer, timings: Option<Timings>) -> Self {
         let summary = Arc::new(Summary::default());
-        let reporter = printer.reporter(summary.clone());
-        Self { globals, env, printer, cancel: CancellationToken::new(), summary, reporter }
+        let recorder = timings.as_ref().map(|timings| timings.recorder() as Arc<dyn Reporter>);
+        let reporter = printer.reporter(std::iter::once(summary.clone() as Arc<dyn Reporter>).chain(recorder));
+        Self { globals, env, printer, cancel: CancellationToken::new(), summary, reporter, timings }
+    }
+
+    /// What times this run, when that was asked for.
+    pub fn timings(&self) -> Option<&Timings> {
+        self.timings.as_ref()
     }
 
     /// The program's voice.

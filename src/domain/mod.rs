@@ -21,4 +21,6 @@ pub mod pki;
 pub mod proxy;
 pub mod spec_record;
 pub mod suggest;
+mod svg_text;
+pub mod trace;
 pub mod version;

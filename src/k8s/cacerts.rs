@@ -138,7 +138,7 @@ async fn until_all<T, F: Future<Output = Result<T, String>>>(
             last.clone_from(state);
         }
     });
-    match deadline.limit(looks).await {
+    match deadline.wait(awaited, looks).await {
         Some(Ok(value)) => Ok(value),
         Some(Err(state)) => Err(deadline.error(awaited, state)),
         None => Err(deadline.error(awaited, last.into_inner().unwrap_or_else(PoisonError::into_inner))),

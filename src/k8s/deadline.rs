@@ -4,8 +4,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use super::error::{K8sError, Result};
+use crate::event::WAIT_SPAN;
 
 /// Hears the state seen last while something is awaited, whenever it changes; a short text in
 /// words, without secrets. Called from the waiting task and must not block.
@@ -18,6 +20,11 @@ pub type Observer<'a> = &'a (dyn Fn(&str) + Send + Sync);
 pub struct Deadline {
     total: Duration,
     end: Instant,
+}
+
+/// Span of a wait.
+pub(crate) fn wait_span(awaited: &str) -> Span {
+    tracing::trace_span!(target: WAIT_SPAN, "wait", awaited)
 }
 
 // === impl Deadline ===
@@ -41,6 +48,11 @@ impl Deadline {
     /// Runs `work` until the deadline; `None` when it passed first.
     pub(crate) async fn limit<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::time::timeout_at(self.end, work).await.ok()
+    }
+
+    /// [`Deadline::limit`] as a wait that who listens to spans sees.
+    pub(crate) async fn wait<T>(&self, awaited: &str, work: impl Future<Output = T>) -> Option<T> {
+        self.limit(work.instrument(wait_span(awaited))).await
     }
 
     /// The error of a wait for `awaited` that saw `last`.

@@ -11,6 +11,7 @@ pub mod istio;
 pub mod istiod;
 pub mod mesh_objects;
 pub mod metallb;
+pub mod moments;
 pub mod nodes;
 pub mod pod_exec;
 pub mod portforward;

@@ -22,6 +22,7 @@ const MOST: u64 = 1024 * 1024;
 /// # Errors
 /// `Timeout`, with the failure seen last.
 pub async fn http_get(addr: SocketAddr, path: &str, deadline: Deadline, observer: Observer<'_>) -> Result<String> {
+    let awaited = format!("an answer of http://{addr}{path}");
     let last = Mutex::new(String::from("no answer"));
     let backoff =
         ExponentialBuilder::new().with_min_delay(Duration::from_millis(100)).with_max_delay(Duration::from_millis(500)).without_max_times();
@@ -32,12 +33,12 @@ pub async fn http_get(addr: SocketAddr, path: &str, deadline: Deadline, observer
             last.clone_from(state);
         }
     });
-    match deadline.limit(attempts).await {
+    match deadline.wait(&awaited, attempts).await {
         Some(Ok(body)) => Ok(body),
-        Some(Err(state)) => Err(deadline.error(format!("an answer of http://{addr}{path}"), state)),
+        Some(Err(state)) => Err(deadline.error(awaited, state)),
         None => {
             let last = last.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-            Err(deadline.error(format!("an answer of http://{addr}{path}"), last))
+            Err(deadline.error(awaited, last))
         }
     }
 }

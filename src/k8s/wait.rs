@@ -59,7 +59,7 @@ pub async fn ready(server: &ApiServer, deadline: Deadline, observer: Observer<'_
             last.clone_from(state);
         }
     });
-    match deadline.limit(looks).await {
+    match deadline.wait(&awaited, looks).await {
         Some(Ok(())) => Ok(()),
         Some(Err(state)) => Err(deadline.error(awaited, state)),
         None => Err(deadline.error(awaited, last.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))),

@@ -11,8 +11,9 @@ use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use tracing::Instrument as _;
 
-use super::deadline::{Deadline, Observer};
+use super::deadline::{Deadline, Observer, wait_span};
 use super::error::{K8sError, RequestErrorKind, Result, describe_watch};
 
 /// What a look at the objects says.
@@ -52,60 +53,68 @@ pub(crate) async fn until<K, T>(
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let mut stream = pin!(watcher(api, selection).backoff(Reconnect { next: FIRST_RECONNECT }));
-    let mut objects = BTreeMap::new();
-    let mut listed = BTreeMap::new();
-    let mut last = String::from("the API server has not answered yet");
-    loop {
-        let Some(next) = deadline.limit(stream.next()).await else { return Err(deadline.error(awaited, last)) };
-        let state = match next {
-            Some(Ok(event)) => match event {
-                Event::Init => {
-                    listed.clear();
-                    continue;
+    let watched = async {
+        let mut stream = pin!(watcher(api, selection).backoff(Reconnect { next: FIRST_RECONNECT }));
+        let mut objects = BTreeMap::new();
+        let mut listed = BTreeMap::new();
+        let mut last = String::from("the API server has not answered yet");
+        loop {
+            let Some(next) = deadline.limit(stream.next()).await else { return Err(deadline.error(awaited, last)) };
+            let state = match next {
+                Some(Ok(event)) => match event {
+                    Event::Init => {
+                        listed.clear();
+                        continue;
+                    }
+                    Event::InitApply(object) => {
+                        listed.insert(key(&object), object);
+                        continue;
+                    }
+                    Event::InitDone => {
+                        objects = std::mem::take(&mut listed);
+                        None
+                    }
+                    Event::Apply(object) => {
+                        objects.insert(key(&object), object);
+                        None
+                    }
+                    Event::Delete(object) => {
+                        objects.remove(&key(&object));
+                        None
+                    }
+                },
+                Some(Err(error)) => {
+                    let (kind, message) = describe_watch(&error);
+                    if kind == RequestErrorKind::Untrusted {
+                        return Err(K8sError::Request { verb: "watch for", object: awaited.to_owned(), kind, message });
+                    }
+                    Some(format!("the API server does not answer: {message}"))
                 }
-                Event::InitApply(object) => {
-                    listed.insert(key(&object), object);
-                    continue;
+                None => {
+                    let message = "the watch ended by itself".to_owned();
+                    return Err(K8sError::Request {
+                        verb: "watch for",
+                        object: awaited.to_owned(),
+                        kind: RequestErrorKind::Protocol,
+                        message,
+                    });
                 }
-                Event::InitDone => {
-                    objects = std::mem::take(&mut listed);
-                    None
-                }
-                Event::Apply(object) => {
-                    objects.insert(key(&object), object);
-                    None
-                }
-                Event::Delete(object) => {
-                    objects.remove(&key(&object));
-                    None
-                }
-            },
-            Some(Err(error)) => {
-                let (kind, message) = describe_watch(&error);
-                if kind == RequestErrorKind::Untrusted {
-                    return Err(K8sError::Request { verb: "watch for", object: awaited.to_owned(), kind, message });
-                }
-                Some(format!("the API server does not answer: {message}"))
+            };
+            let state = match state {
+                Some(state) => state,
+                None => match judge(&objects) {
+                    Verdict::Done(value) => return Ok(value),
+                    Verdict::NotYet(state) => state,
+                    Verdict::Never(state) => return Err(K8sError::Hopeless { awaited: awaited.to_owned(), state }),
+                },
+            };
+            if state != last {
+                observer(&state);
+                last = state;
             }
-            None => {
-                let message = "the watch ended by itself".to_owned();
-                return Err(K8sError::Request { verb: "watch for", object: awaited.to_owned(), kind: RequestErrorKind::Protocol, message });
-            }
-        };
-        let state = match state {
-            Some(state) => state,
-            None => match judge(&objects) {
-                Verdict::Done(value) => return Ok(value),
-                Verdict::NotYet(state) => state,
-                Verdict::Never(state) => return Err(K8sError::Hopeless { awaited: awaited.to_owned(), state }),
-            },
-        };
-        if state != last {
-            observer(&state);
-            last = state;
         }
-    }
+    };
+    watched.instrument(wait_span(awaited)).await
 }
 
 /// Watches one object by name; `judge` sees `None` while it does not exist.

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::domain::container::ContainerSpec;
 use crate::domain::inotify;
 use crate::domain::labels;
 use crate::engine::{ContainerInfo, ContainerState, Engine, EngineErrorKind, ExecRequest};
+use crate::event::WAIT_SPAN;
 
 use super::error::{Error, ErrorKind, Result};
 
@@ -70,7 +72,9 @@ pub(super) async fn wait_booted(engine: &dyn Engine, node: &ContainerInfo, deadl
         engine.exec(&node.name, ExecRequest::new(["sh", "-c", script]), cancel).await?;
         Ok(())
     };
-    match tokio::time::timeout(deadline, booted).await {
+    let awaited = format!("node {} to boot", node.name);
+    let span = tracing::trace_span!(target: WAIT_SPAN, "wait", awaited);
+    match tokio::time::timeout(deadline, booted.instrument(span)).await {
         Ok(result) => result,
         Err(_) => Err(Error::new(
             ErrorKind::Timeout,

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::error::{Error, ErrorKind, Result};
 use crate::domain::proxy::ProxySettings;
 use crate::engine::Engine;
-use crate::event::{Event, EventKind, Reporter, Silent};
+use crate::event::{CLUSTER_SPAN, Event, EventKind, Reporter, STEP_SPAN, Silent};
 
 /// A handle on one engine: makes, shows and removes fleets there. Cheap to clone; several handles
 /// on several engines live side by side.
@@ -175,13 +176,14 @@ impl Scope {
         }
         let begun = Instant::now();
         self.tell(name, EventKind::Started);
+        let span = tracing::trace_span!(target: STEP_SPAN, "step", step = name, cluster = self.cluster.as_deref());
         let given_up = async {
             self.cancel.cancelled().await;
             tokio::time::sleep(GRACE).await;
         };
         let result = tokio::select! {
             biased;
-            result = work => result,
+            result = work.instrument(span) => result,
             () = given_up => Err(Error::cancelled(name)),
             () = tokio::time::sleep(deadline) => Err(Error::new(
                 ErrorKind::Timeout,
@@ -198,6 +200,11 @@ impl Scope {
                 Err(error)
             }
         }
+    }
+
+    /// Runs work outside of any step as a part of this scope, for whoever listens to spans.
+    pub(super) async fn within<T>(&self, work: impl Future<Output = T>) -> T {
+        work.instrument(tracing::trace_span!(target: CLUSTER_SPAN, "cluster", cluster = self.cluster.as_deref())).await
     }
 
     /// Tells how a step goes on.

@@ -20,6 +20,7 @@ mod kubeconfig_entry;
 mod kubeconfig_file;
 mod limits;
 pub mod mesh;
+mod moments;
 mod network;
 pub mod nodeimage;
 mod nodes;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use crate::domain::container::{CgroupNamespace, ContainerSpec};
 use crate::domain::facts::HostFacts;
 use crate::domain::fleet::{Fleet, Privileges};
@@ -191,7 +193,7 @@ async fn try_profile(engine: &Arc<dyn Engine>, image: &str, profile: &Profile) -
 async fn run(engine: &Arc<dyn Engine>, spec: ContainerSpec) -> Result<String, EngineError> {
     let engine = engine.clone();
     let image = spec.image.clone();
-    let work = tokio::spawn(async move {
+    let work = async move {
         // Without a name the engine picks one: two runs at once do not meet.
         let id = engine.create_container("", &spec).await?;
         let result = async {
@@ -204,8 +206,10 @@ async fn run(engine: &Arc<dyn Engine>, spec: ContainerSpec) -> Result<String, En
         let output = result?;
         removed?;
         Ok(output)
-    });
-    work.await.unwrap_or_else(|error| Err(EngineError::new("run helper of", image, EngineErrorKind::Cancelled, error.to_string())))
+    };
+    tokio::spawn(work.in_current_span())
+        .await
+        .unwrap_or_else(|error| Err(EngineError::new("run helper of", image, EngineErrorKind::Cancelled, error.to_string())))
 }
 
 async fn collect_logs(engine: &dyn Engine, id: &str) -> Result<String, EngineError> {

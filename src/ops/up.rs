@@ -265,7 +265,10 @@ async fn build(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Vec<
     let mesh = ground.mesh.as_ref();
     let plans = ground.fleet.clusters.iter().map(|spec| ground.plan(spec.name.as_str(), &pools, &addresses)).collect::<Result<Vec<_>>>()?;
     let results = join_all(plans.iter().map(|plan| async move {
-        cluster::ensure(km, plan, mesh).await.map_err(|error| error.within(format_args!("cluster {}", plan.spec.name)))
+        km.cluster_scope(plan.spec.name.as_str())
+            .within(cluster::ensure(km, plan, mesh))
+            .await
+            .map_err(|error| error.within(format_args!("cluster {}", plan.spec.name)))
     }))
     .await;
     let (done, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);

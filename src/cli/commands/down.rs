@@ -8,6 +8,7 @@ use clap::Args;
 use super::super::duration;
 use super::super::errors::CliError;
 use super::super::session::Session;
+use super::super::timings::TimingsFlag;
 use crate::domain::name::FleetName;
 use crate::ops::{DownReport, Kindmesh};
 
@@ -40,6 +41,8 @@ pub struct DownArgs {
     /// Kubeconfig file that loses the entries [default: as kubectl]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) timings: TimingsFlag,
 }
 
 /// Several removals: all are tried, the first failure is reported with the others below it.

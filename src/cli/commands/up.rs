@@ -9,6 +9,7 @@ use super::super::errors::CliError;
 use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::table::Table;
+use super::super::timings::TimingsFlag;
 use super::mesh_flags::MeshFlags;
 use super::verify;
 use crate::domain::fleet::{BootProfile, ClusterSpec, Fleet, Privileges};
@@ -69,6 +70,8 @@ pub struct UpArgs {
     #[arg(long)]
     prune: bool,
     #[command(flatten)]
+    pub(in crate::cli) timings: TimingsFlag,
+    #[command(flatten)]
     mesh: MeshFlags,
 }
 
@@ -99,7 +102,11 @@ enum Rights {
 pub async fn run(session: &Session, args: &UpArgs) -> Result<(), CliError> {
     let fleet = args.fleet(session).await?;
     let kindmesh = session.kindmesh(Some(session.kubeconfig_files(args.kubeconfig.as_deref())?)).await?;
-    let report = kindmesh.up_with(&fleet, &UpOptions { prune: args.prune }).await?;
+    let result = kindmesh.up_with(&fleet, &UpOptions { prune: args.prune }).await;
+    if let Some(timings) = session.timings() {
+        timings.read_nodes(&kindmesh, &fleet.name).await;
+    }
+    let report = result?;
     let closing = match report.changed {
         true => session.summary().closing(&format!("fleet {} is ready", report.fleet), report.took),
         false => format!("fleet {} was complete, nothing to do ({})", report.fleet, duration::short(report.took)),

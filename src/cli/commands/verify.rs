@@ -12,6 +12,7 @@ use super::super::grid::Grid;
 use super::super::junit::junit;
 use super::super::session::Session;
 use super::super::table::Table;
+use super::super::timings::TimingsFlag;
 use crate::domain::fleet_file;
 use crate::domain::mesh::proof::{Cell, CheckKind, names};
 use crate::domain::name::{ClusterName, FleetName};
@@ -52,6 +53,8 @@ pub struct VerifyArgs {
     /// Write the results as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) timings: TimingsFlag,
 }
 
 /// Runs it.

@@ -4,12 +4,14 @@ use std::future::Future;
 use std::time::Duration;
 
 use bollard::Docker;
+use tracing::Instrument as _;
 
 use super::fault;
 use super::read;
 use crate::domain::facts::HostFacts;
 use crate::domain::version::EngineApiVersion;
 use crate::engine::{EngineError, EngineErrorKind, Result};
+use crate::event::ENGINE_SPAN;
 
 /// How long calls may take before they are given up as `Timeout`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +78,8 @@ impl DockerEngine {
         object: &str,
         future: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        match tokio::time::timeout(limit, future).await {
+        let span = tracing::trace_span!(target: ENGINE_SPAN, "call", verb, object);
+        match tokio::time::timeout(limit, future.instrument(span)).await {
             Ok(result) => result,
             Err(_) => Err(EngineError::new(
                 verb,

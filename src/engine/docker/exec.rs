@@ -11,6 +11,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::client::DockerEngine;
 use super::fault;
@@ -18,6 +19,7 @@ use super::feed::{Fed, feed};
 use super::kill::{KillGuard, Mark};
 use super::lines::Lines;
 use crate::engine::{EngineError, EngineErrorKind as Kind, ExecOutput, ExecRequest, Result, Stdin};
+use crate::event::ENGINE_SPAN;
 
 /// What is tried, in error messages; the object is `kubeadm in <container>`. Arguments are left
 /// out: they may hold secrets.
@@ -49,7 +51,8 @@ impl DockerEngine {
         let mut marked = request;
         marked.env.push(mark.entry().to_owned());
         let mut guard = KillGuard::new(self, container, mark);
-        let mut running = pin!(self.run(container, &object, marked));
+        let span = tracing::trace_span!(target: ENGINE_SPAN, "call", verb = VERB, object);
+        let mut running = pin!(self.run(container, &object, marked).instrument(span));
         tokio::select! {
             biased;
             () = cancel.cancelled() => {}

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::layout::{CARD_WIDTH, Card, Curve, LINE, Point, cards, curve};
 use super::{FleetGraph, GraphCluster};
+use crate::domain::svg_text::{cut, escape, number};
 
 /// Space around everything.
 const MARGIN: f64 = 44.0;
@@ -177,42 +178,10 @@ fn draw_card(out: &mut String, cluster: &GraphCluster, card: &Card, colour: &str
     out.push_str("</g>\n");
 }
 
-/// As much of a text as fits, with an ellipsis when something is left out.
-fn cut(text: &str, width: f64, letter: f64) -> String {
-    let room = (width / letter) as usize;
-    match text.chars().count() > room {
-        true => text.chars().take(room.saturating_sub(1)).chain(['…']).collect(),
-        false => text.to_owned(),
-    }
-}
-
 fn colour(index: usize) -> &'static str {
     COLOURS[index % COLOURS.len()]
 }
 
 fn extent(cards: &[Card], of: impl Fn(&Card) -> f64, better: fn(f64, f64) -> f64) -> f64 {
     cards.iter().map(of).reduce(better).unwrap_or_default()
-}
-
-/// Tenths of pixels, without a needless `.0`, and zero without a sign.
-fn number(value: f64) -> String {
-    let rounded = (value * 10.0).round() / 10.0 + 0.0;
-    format!("{rounded}")
-}
-
-/// Text as XML; characters that XML cannot hold become `?`.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' | '\t' => out.push(letter),
-            control if control.is_control() || ['\u{fffe}', '\u{ffff}'].contains(&control) => out.push('?'),
-            other => out.push(other),
-        }
-    }
-    out
 }
