@@ -111,7 +111,7 @@ impl Command {
             Command::Verify(args) => ("kindmesh verify", &args.timings),
             _ => return None,
         };
-        Some((title, flag.file.as_deref()?))
+        Some((title, flag.timings.as_deref()?))
     }
 }
 

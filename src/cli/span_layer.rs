@@ -67,8 +67,8 @@ impl SpanLayer {
         let (kind, name) = match target {
             STEP_SPAN => (SpanKind::Step, fields.step.unwrap_or_default()),
             WAIT_SPAN => (SpanKind::Wait, fields.awaited.unwrap_or_default()),
-            ENGINE_SPAN => (SpanKind::Engine, format!("{} {}", fields.verb, fields.object)),
-            REQUEST_SPAN => (SpanKind::ApiServer, format!("{} {}", fields.method, path(&fields.url))),
+            ENGINE_SPAN => (SpanKind::Engine, format!("{} {}", fields.verb, shortened(&fields.object))),
+            REQUEST_SPAN => (SpanKind::ApiServer, request(&fields.method, &fields.url)),
             _ => return Place { cluster, span: above.span, own: false, call: None },
         };
         // A command in a container takes several requests of one name; the whole is enough.
@@ -123,10 +123,20 @@ fn known(metadata: &Metadata<'_>) -> bool {
         }
 }
 
-/// Path and query of a URL.
-fn path(url: &str) -> &str {
+/// Verb and path of a request; a watch is a verb of its own, as in Kubernetes.
+fn request(method: &str, url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.find('/').map_or(rest, |at| &rest[at..])
+    let path = rest.find('/').map_or(rest, |at| &rest[at..]);
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let watch = query.split('&').any(|pair| pair == "watch=true" || pair == "watch=1");
+    format!("{} {path}", if watch { "WATCH" } else { method })
+}
+
+/// IDs as short as people know them.
+fn shortened(object: &str) -> String {
+    let is_id = |word: &str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let words = object.split(' ').map(|word| if is_id(word) { &word[..12] } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 // === impl Fields ===
@@ -220,8 +230,10 @@ mod tests {
     }
 
     #[test]
-    fn a_url_loses_where_it_leads() {
-        assert_eq!(path("https://127.0.0.1:6443/api/v1/pods?watch=true"), "/api/v1/pods?watch=true");
-        assert_eq!(path("/readyz"), "/readyz");
+    fn names_are_short() {
+        assert_eq!(request("GET", "https://127.0.0.1:6443/api/v1/pods?&watch=true&limit=1"), "WATCH /api/v1/pods");
+        assert_eq!(request("PATCH", "/api/v1/nodes/n?force=true"), "PATCH /api/v1/nodes/n");
+        assert_eq!(shortened(&format!("{} to n1", "0a".repeat(32))), "0a0a0a0a0a0a to n1");
+        assert_eq!(shortened("n1-control-plane"), "n1-control-plane");
     }
 }

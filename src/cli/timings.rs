@@ -19,8 +19,8 @@ use crate::ops::Kindmesh;
 #[derive(Debug, Clone, Default, Args)]
 pub struct TimingsFlag {
     /// Write where the time went: a Chrome trace, and a chart beside it with the extension .svg
-    #[arg(long = "timings", value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub timings: Option<PathBuf>,
 }
 
 /// A command that is timed.
@@ -48,7 +48,7 @@ impl Timings {
     /// [`Exit::Usage`] when trace and chart would be one file, [`Exit::Failure`] when one cannot be written.
     pub fn open(command: &str, path: &Path) -> Result<Self, CliError> {
         let chart = path.with_extension("svg");
-        if chart == path {
+        if path.extension() == Some("svg".as_ref()) {
             return Err(CliError::new(
                 Exit::Usage,
                 format!("--timings {}: that is the name of the chart beside the trace", path.display()),
@@ -98,7 +98,7 @@ impl Output {
     fn open(path: &Path) -> Result<Self, CliError> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
         let file = file.map_err(|error| {
-            unwritable(path, &error).hint("--timings needs a folder that exists and may be written to; nothing was created")
+            unwritable(path, &error).hint("--timings names a file in a folder that exists and may be written to; no cluster was touched")
         })?;
         Ok(Self { path: path.to_owned(), file })
     }

@@ -29,7 +29,7 @@ echo '== journal'
 journalctl --quiet --no-pager --output short-unix --since "@$1" --unit kubelet --unit containerd --unit multi-user.target |
   grep -E ': (Reached target |Started )|"Started kubelet"|it just became ready|(Create|Start)Container .*returns'
 echo '== pods'
-grep -HE 'Serving securely on|successfully acquired lease|Resetting endpoints for master service|evaluator for: endpoint' \
+grep -HE 'Serving securely on|successfully acquired lease|Resetting endpoints for master service|evaluator for: endpoint|"Started controller"' \
   /var/log/pods/kube-system_kube-*/*/*.log
 exit 0
 "#;

@@ -12,6 +12,7 @@ mod network;
 mod output;
 mod support;
 mod texts;
+mod timings;
 
 /// A file that is not named above would never be compiled.
 #[test]

@@ -71,6 +71,7 @@ fn help_of_up() {
           --sample                        Install a small web service with a LoadBalancer address into every cluster (a mesh has a sample of its own)
           --kubeconfig <FILE>             Kubeconfig file that gets the entries [default: as kubectl]
           --prune                         Remove clusters of the fleet that its description no longer has
+          --timings <FILE>                Write where the time went: a Chrome trace, and a chart beside it with the extension .svg
       -h, --help                          Print help
 
     Mesh:

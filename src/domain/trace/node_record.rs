@@ -131,9 +131,13 @@ fn started(message: &str) -> Option<&str> {
 
 fn pods(lines: &[&str]) -> Vec<NodeMoment> {
     let mut moments: Vec<NodeMoment> = Vec::new();
+    let mut last_controller = None;
     for line in lines {
         let Some((path, entry)) = line.split_once(".log:") else { continue };
         let container = path.rsplit('/').nth(1).unwrap_or_default();
+        if container == "kube-controller-manager" && entry.contains("\"Started controller\"") {
+            last_controller = last_controller.max(log_time(entry));
+        }
         let words = CONTROL_PLANE.iter().find(|(of, words, _)| *of == container && entry.contains(words));
         let (Some((.., name)), Some(at)) = (words, log_time(entry)) else { continue };
         // Two lines may mean the same; the first of a log tells when.
@@ -142,6 +146,7 @@ fn pods(lines: &[&str]) -> Vec<NodeMoment> {
             moments.push(NodeMoment { name: (*name).to_owned(), at });
         }
     }
+    moments.extend(last_controller.map(|at| NodeMoment { name: "all controllers started".to_owned(), at }));
     moments
 }
 

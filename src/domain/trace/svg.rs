@@ -93,7 +93,10 @@ fn waits(timeline: &Timeline) -> String {
 fn bands(timeline: &Timeline) -> Vec<Band<'_>> {
     let long = |span: &Span| timeline.duration(span) as f64 >= WORTH_DRAWING * timeline.took as f64;
     let steps = rows(timeline, |span| span.kind.is_outline());
-    let details = rows(timeline, |span| !span.kind.is_outline() && long(span));
+    // Calls within a wait are how it waits.
+    let waits = |at: &usize| timeline.spans.get(*at).is_some_and(|span| span.kind == SpanKind::Wait);
+    let awaited = |span: &Span| span.parent.is_some_and(|parent| timeline.lineage(parent).any(|at| waits(&at)));
+    let details = rows(timeline, |span| !span.kind.is_outline() && long(span) && !awaited(span));
     let mut top = HEADING;
     steps
         .into_iter()
@@ -190,11 +193,12 @@ fn bar(out: &mut String, timeline: &Timeline, span: &Span, y: f64, height: f64) 
     );
     let words = cut(&span.name, width - 8.0, LETTER * size / 11.0);
     // Fewer letters say nothing.
-    if words == span.name || words.chars().count() > 5 {
-        let ink = if matches!(span.kind, SpanKind::Command) { "#1c2733" } else { "#ffffff" };
+    let readable = words == span.name || words.chars().count() > 5;
+    // Steps are drawn upon the command's bar.
+    if readable && span.kind != SpanKind::Command {
         let _ = write!(
             out,
-            r##"<text x="{}" y="{}" font-size="{size}" fill="{ink}">{}</text>"##,
+            r##"<text x="{}" y="{}" font-size="{size}" fill="#ffffff">{}</text>"##,
             number(from + 4.0),
             number(y + height / 2.0 + size / 2.0 - 2.5),
             escape(&words)
@@ -212,7 +216,7 @@ fn mark(out: &mut String, timeline: &Timeline, at: u64, moment: &Moment, y: (f64
     }
     let _ = writeln!(
         out,
-        r##"<g><title>{title}</title><path d="M{x} {top}V{bottom}" stroke="#cc79a7"/><text x="{words}" y="{bottom}" font-size="10" fill="#8a3d68">{name}</text></g>"##,
+        r##"<g><title>{title}</title><path d="M{x} {top}V{bottom}" stroke="#cc79a7" stroke-opacity="0.5"/><text x="{words}" y="{bottom}" font-size="10" fill="#8a3d68">{name}</text></g>"##,
         title = escape(&title),
         x = number(x),
         top = number(y.0),

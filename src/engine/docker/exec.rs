@@ -213,14 +213,37 @@ fn could_not_enter(result: &Result<ExecOutput>) -> bool {
     }
 }
 
-/// `kubeadm in <container>`.
+/// `kubeadm in <container>`: the program, or what a shell is to begin with where that is one.
 fn object(container: &str, cmd: &[String]) -> String {
-    format!("{} in {container}", cmd.first().map_or("nothing", String::as_str))
+    let words: Vec<&str> = cmd.iter().map(String::as_str).collect();
+    let program = match words.as_slice() {
+        [] => "nothing",
+        [shell @ "sh", "-c", script, ..] => script.split_whitespace().next().filter(|word| is_program(word)).unwrap_or(shell),
+        [program, ..] => program,
+    };
+    format!("{program} in {container}")
+}
+
+/// Whether the first word of a script is a program's name, and no assignment, test, path or part of the shell.
+fn is_program(word: &str) -> bool {
+    const SHELL: [&str; 8] = ["case", "echo", "exec", "for", "if", "set", "until", "while"];
+    word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') && !SHELL.contains(&word)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_is_named_without_its_arguments() {
+        let named = |cmd: &[&str]| object("n1", &cmd.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert_eq!(named(&["kubeadm", "join", "--token", "secret"]), "kubeadm in n1");
+        assert_eq!(named(&["sh", "-c", "kubeadm init --token t && true"]), "kubeadm in n1");
+        for script in ["token=t; kubeadm join", "until ctr version; do sleep 1; done", "", "/kind/x"] {
+            assert_eq!(named(&["sh", "-c", script]), "sh in n1");
+        }
+        assert_eq!(named(&[]), "nothing in n1");
+    }
 
     #[test]
     fn a_refused_start_of_a_missing_program_is_an_exit_code() {
@@ -240,11 +263,5 @@ mod tests {
         assert!(!could_not_enter(&ended(1, words)), "a command that prints the words has run");
         assert!(!could_not_enter(&ended(126, "OCI runtime exec failed: exec: \"x\": permission denied")));
         assert!(could_not_enter(&Err(EngineError::new(VERB, "x in c", Kind::Failed, words))));
-    }
-
-    #[test]
-    fn arguments_stay_out_of_the_object() {
-        let cmd = ["kubeadm", "join", "--token", "secret"].map(str::to_owned);
-        assert_eq!(object("n1", &cmd), "kubeadm in n1");
     }
 }
