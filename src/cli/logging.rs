@@ -56,7 +56,7 @@ pub fn install(printer: &Printer, verbose: u8, env: &Env, recorder: Option<Arc<R
         false => records.with_ansi(printer.style().is_coloured()).without_time().boxed(),
     };
     // A second installation in one process (tests) keeps the first.
-    let _ = registry().with(records.with_filter(filter)).with(recorder.map(SpanLayer::new)).try_init();
+    let _ = registry().with(records.with_filter(filter)).with(recorder.map(SpanLayer::hearing)).try_init();
     Ok(())
 }
 

@@ -54,7 +54,7 @@ struct Fields {
 
 impl SpanLayer {
     /// A layer for this recorder, which sees nothing but the spans it knows: others cost nothing more.
-    pub fn new<S>(recorder: Arc<Recorder>) -> impl Layer<S> + Send + Sync
+    pub fn hearing<S>(recorder: Arc<Recorder>) -> impl Layer<S> + Send + Sync
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn spans_nest_and_calls_belong_to_the_cluster_of_their_step() {
         let recorder = Arc::new(Recorder::new("kindmesh up"));
-        tracing::subscriber::with_default(registry().with(SpanLayer::new(recorder.clone())), || {
+        tracing::subscriber::with_default(registry().with(SpanLayer::hearing(recorder.clone())), || {
             let _cluster = tracing::trace_span!(target: CLUSTER_SPAN, "cluster", cluster = Some("a")).entered();
             {
                 let _step = tracing::trace_span!(target: STEP_SPAN, "step", step = "start nodes", cluster = "a").entered();
@@ -220,7 +220,7 @@ mod tests {
     #[tokio::test]
     async fn requests_to_api_servers_are_heard_within_their_step() {
         let recorder = Arc::new(Recorder::new("kindmesh up"));
-        let _guard = tracing::subscriber::set_default(registry().with(SpanLayer::new(recorder.clone())));
+        let _guard = tracing::subscriber::set_default(registry().with(SpanLayer::hearing(recorder.clone())));
         let server = ApiServer::from_kubeconfig(NOBODY).await.unwrap();
         let step = tracing::trace_span!(target: STEP_SPAN, "step", step = "ask", cluster = "a");
         server.server_version().instrument(step).await.unwrap_err();
