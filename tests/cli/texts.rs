@@ -68,6 +68,7 @@ fn help_of_up() {
           --image <REFERENCE>             Node image of every cluster
           --kubernetes-version <VERSION>  Kubernetes version of every cluster
           --privileges <PROFILE>          Rights of node containers: auto, privileged or reduced [default: auto]
+          --profile <PROFILE>             How clusters are bootstrapped: fast, or exactly as kind does it: kind [default: fast]
           --sample                        Install a small web service with a LoadBalancer address into every cluster (a mesh has a sample of its own)
           --kubeconfig <FILE>             Kubeconfig file that gets the entries [default: as kubectl]
           --prune                         Remove clusters of the fleet that its description no longer has
