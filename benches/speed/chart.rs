@@ -32,11 +32,14 @@ pub fn bars(table: &Table) {
     fs::write(folder().join("latest.svg"), svg + "</svg>\n").expect("write the picture");
 }
 
+/// Unit, what it is of a size, and colour.
+type Figure = (&'static str, fn(&Size) -> f64, &'static str);
+
 /// Time, CPU and memory by the number of clusters.
 pub fn growth(sizes: &[Size]) {
     let mut svg = begin(sizes.len() * 3 * 18 + sizes.len() * 16 + 20);
     let most = |of: fn(&Size) -> f64| sizes.iter().map(of).fold(f64::MIN_POSITIVE, f64::max);
-    let figures: [(&str, fn(&Size) -> f64, &str); 3] =
+    let figures: [Figure; 3] =
         [("s", |size| size.wall, "#2f6fde"), ("CPU s", |size| size.cpu, "#2fa36b"), ("MiB", |size| size.memory, "#d68a1f")];
     let mut top = 10;
     for size in sizes {
