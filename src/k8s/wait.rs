@@ -5,6 +5,7 @@
 //! is a state like any other: servers restart.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -35,7 +36,6 @@ const EXPLAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// `Timeout`, with the checks of `/readyz` that fail.
 pub async fn ready(server: &ApiServer, deadline: Deadline, observer: Observer<'_>) -> Result<()> {
     let awaited = format!("the API server at {}", server.address());
-    let last = std::sync::Mutex::new(String::from("it has not answered yet"));
     let look = || async {
         let request = http::Request::get("/readyz?verbose").body(Vec::new()).map_err(kube::Error::HttpError);
         let client = server.client();
@@ -46,6 +46,39 @@ pub async fn ready(server: &ApiServer, deadline: Deadline, observer: Observer<'_
             Err(_) => Err(format!("no answer within {} s", READYZ_TIMEOUT.as_secs())),
         }
     };
+    often(&awaited, deadline, observer, look).await
+}
+
+/// Waits until the API server answers at all, be it that it is not ready: from then on it makes its own roles.
+///
+/// # Errors
+/// `Timeout`, with why there is no answer.
+pub async fn serving(server: &ApiServer, deadline: Deadline, observer: Observer<'_>) -> Result<()> {
+    let awaited = format!("the API server at {}", server.address());
+    let look = || async {
+        let request = http::Request::get("/livez").body(Vec::new()).map_err(kube::Error::HttpError);
+        let client = server.client();
+        match tokio::time::timeout(READYZ_TIMEOUT, async { client.request_text(request?).await }).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => {
+                let error = server.error("ask", "/livez", &error);
+                let silent = matches!(error.kind(), Some(RequestErrorKind::Unreachable | RequestErrorKind::Interrupted));
+                if silent { Err(readyz_state(&error)) } else { Ok(()) }
+            }
+            Err(_) => Err(format!("no answer within {} s", READYZ_TIMEOUT.as_secs())),
+        }
+    };
+    often(&awaited, deadline, observer, look).await
+}
+
+/// Looks until a look finds what is awaited; tells every new reason why not.
+async fn often<F: Future<Output = std::result::Result<(), String>>>(
+    awaited: &str,
+    deadline: Deadline,
+    observer: Observer<'_>,
+    look: impl FnMut() -> F,
+) -> Result<()> {
+    let last = std::sync::Mutex::new(String::from("it has not answered yet"));
     // There is nothing to watch before the server serves. A look costs next to nothing, and everything waits for it.
     let backoff = ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(50))
@@ -59,7 +92,7 @@ pub async fn ready(server: &ApiServer, deadline: Deadline, observer: Observer<'_
             last.clone_from(state);
         }
     });
-    match deadline.wait(&awaited, looks).await {
+    match deadline.wait(awaited, looks).await {
         Some(Ok(())) => Ok(()),
         Some(Err(state)) => Err(deadline.error(awaited, state)),
         None => Err(deadline.error(awaited, last.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))),

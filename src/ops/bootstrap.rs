@@ -113,7 +113,7 @@ pub(super) async fn init(engine: &dyn Engine, node: &ContainerInfo, scope: &Scop
 /// Starts the control plane's programs on the first control plane, and waits for nothing: certificates,
 /// kubeconfigs, the static pods' manifests, the kubelet.
 pub(super) async fn start(engine: &dyn Engine, node: &ContainerInfo, scope: &Scope, step: &'static str) -> Result<()> {
-    // The scheduler would be refused until the API server has made its own roles, and then try ever more rarely.
+    // The scheduler would be refused until the API server has made its roles, and then try ever more rarely.
     let skip = "preflight,control-plane/scheduler,wait-control-plane,upload-config,upload-certs,mark-control-plane,bootstrap-token,kubelet-finalize,addon,show-join-command";
     let command = format!("kubeadm init --config={KUBEADM_CONF} --skip-phases={skip} --skip-token-print --v=1 && touch {START_MARK}");
     let output = kubeadm(engine, node, &command, scope, step).await?;
@@ -128,14 +128,20 @@ pub(super) async fn finish(engine: &dyn Engine, node: &ContainerInfo, scope: &Sc
     // and its next start reads it from here.
     let rotated = "/var/lib/kubelet/pki/kubelet-client-current.pem";
     let command = format!(
-        "kubeadm init phase control-plane scheduler --config={KUBEADM_CONF} && \
-         kubeadm init --config={KUBEADM_CONF} --skip-phases={skip} --skip-token-print --v=1 && \
+        "kubeadm init --config={KUBEADM_CONF} --skip-phases={skip} --skip-token-print --v=1 && \
          user=$(kubectl --kubeconfig {KUBELET_CONF} config view -o 'jsonpath={{.users[0].name}}') && \
          if [ -e {rotated} ]; then kubectl --kubeconfig {KUBELET_CONF} config set-credentials \"$user\" --client-certificate={rotated} --client-key={rotated} >/dev/null; fi && \
          touch {DONE_MARK}"
     );
     let output = kubeadm(engine, node, &command, scope, step).await?;
     check(engine, node, "kubeadm init", &output).await
+}
+
+/// Starts the scheduler, once the API server serves.
+pub(super) async fn start_scheduler(engine: &dyn Engine, node: &ContainerInfo, scope: &Scope, step: &'static str) -> Result<()> {
+    let command = format!("kubeadm init phase control-plane scheduler --config={KUBEADM_CONF}");
+    let output = kubeadm(engine, node, &command, scope, step).await?;
+    check(engine, node, "kubeadm init phase control-plane scheduler", &output).await
 }
 
 /// What kubeadm would install as the add-ons of every cluster: CoreDNS and kube-proxy, of the versions that

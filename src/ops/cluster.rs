@@ -64,7 +64,11 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&
     let begun = control_plane::start(km, plan, &scope, &control_plane, &made, &states).await?;
     changed |= begun.changed;
     let server = begun.connect(km, plan, &control_plane).await?;
-    let (printed, ()) = tokio::try_join!(begun.addons(km, &control_plane, &scope), api_server_ready(plan, &server, &scope))?;
+    let (printed, (), ()) = tokio::try_join!(
+        begun.addons(km, &control_plane, &scope),
+        begun.schedule(km, plan, &server, &control_plane, &scope),
+        api_server_ready(plan, &server, &scope),
+    )?;
     let is_first = plan.fleet.clusters.first().is_some_and(|first| first.name == plan.spec.name);
     let meshed = async {
         let Some(mesh) = mesh else { return Ok(None) };

@@ -82,6 +82,30 @@ impl Begun {
         }
     }
 
+    /// Starts the scheduler as soon as the API server serves: when the scheduler has come up, the server has made
+    /// the roles it needs.
+    pub(super) async fn schedule(
+        &self,
+        km: &Kindmesh,
+        plan: &ClusterPlan<'_>,
+        server: &ApiServer,
+        control_plane: &ContainerInfo,
+        scope: &Scope,
+    ) -> Result<()> {
+        const STEP: &str = "start the scheduler";
+        if self.finished {
+            return Ok(());
+        }
+        scope
+            .step(STEP, plan.fleet.timeouts.cluster_ready, async {
+                let seen = |state: &str| scope.progress(STEP, state);
+                install::api_server_serves(server, plan.fleet.timeouts.cluster_ready, &seen).await?;
+                bootstrap::start_scheduler(km.engine.as_ref(), control_plane, scope, STEP).await?;
+                Ok(Outcome::changed(()))
+            })
+            .await
+    }
+
     /// The manifests of kubeadm's add-ons; `None` when it has installed them itself.
     pub(super) async fn addons(&self, km: &Kindmesh, control_plane: &ContainerInfo, scope: &Scope) -> Result<Option<String>> {
         match self.finished {

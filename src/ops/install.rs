@@ -106,6 +106,11 @@ pub(super) async fn api_server_ready(server: &ApiServer, deadline: Duration, see
     wait::ready(server, Deadline::after(deadline), seen).await.map_err(|error| failed("wait for the API server", error))
 }
 
+/// Waits until the API server answers at all.
+pub(super) async fn api_server_serves(server: &ApiServer, deadline: Duration, seen: Observer<'_>) -> Result<()> {
+    wait::serving(server, Deadline::after(deadline), seen).await.map_err(|error| failed("wait for the API server", error))
+}
+
 /// Waits until every node is Ready and every system pod runs.
 pub(super) async fn system_ready(plan: &ClusterPlan<'_>, server: &ApiServer, nodes: &[ContainerInfo], seen: Observer<'_>) -> Result<()> {
     let deadline = Deadline::after(plan.fleet.timeouts.cluster_ready);
