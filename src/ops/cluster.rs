@@ -79,8 +79,13 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&
         let finished = begun.finish(km, plan, &server, &control_plane, &scope).await?;
         Ok::<bool, Error>(finished | join_workers(km, plan, &scope, &control_plane, &made, &states).await?)
     };
+    // Nobody is given a kubeconfig that the cluster refuses.
+    let wrote = async {
+        begun.admit(plan, &server, &scope).await?;
+        kubeconfig_entry::write(km, plan.spec.name.as_str(), is_first, &control_plane, &scope).await
+    };
     let (wrote, (), joined, installed, sample, meshed) = tokio::try_join!(
-        kubeconfig_entry::write(km, plan.spec.name.as_str(), is_first, &control_plane, &scope),
+        wrote,
         control_plane::addons(plan, &server, printed.as_deref(), &scope),
         joined,
         install::base(engine, plan, &server, &control_plane, &scope),

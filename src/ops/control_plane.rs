@@ -106,6 +106,14 @@ impl Begun {
             .await
     }
 
+    /// Makes the kubeconfig that users get one that may do everything.
+    pub(super) async fn admit(&self, plan: &ClusterPlan<'_>, server: &ApiServer, scope: &Scope) -> Result<()> {
+        if self.finished {
+            return Ok(());
+        }
+        install::admit_administrator(plan, server, &|state| scope.progress("write kubeconfig", state)).await
+    }
+
     /// The manifests of kubeadm's add-ons; `None` when it has installed them itself.
     pub(super) async fn addons(&self, km: &Kindmesh, control_plane: &ContainerInfo, scope: &Scope) -> Result<Option<String>> {
         match self.finished {

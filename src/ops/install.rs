@@ -67,6 +67,14 @@ pub(super) async fn open_only_node(plan: &ClusterPlan<'_>, server: &ApiServer, s
     opened.map_err(|error| failed("open the only node for pods", error))
 }
 
+/// Lets the administrator of the kubeconfig in.
+pub(super) async fn admit_administrator(plan: &ClusterPlan<'_>, server: &ApiServer, seen: Observer<'_>) -> Result<()> {
+    let binding = addons::administrators().map_err(|error| Error::new(ErrorKind::Cluster, "a built-in manifest").because(error))?;
+    let deadline = Deadline::after(plan.fleet.timeouts.cluster_ready);
+    let applied = apply(server, vec![binding], ApplyOptions::default(), deadline, seen).await;
+    applied.map(drop).map_err(|error| failed("let the administrator in", error))
+}
+
 /// Applies what kubeadm printed as its add-ons.
 pub(super) async fn kubeadm_addons(plan: &ClusterPlan<'_>, server: &ApiServer, manifests: &str, seen: Observer<'_>) -> Result<()> {
     let node = plan.spec.name.node(Role::ControlPlane, 1);

@@ -8,6 +8,20 @@ use crate::domain::node::API_SERVER_PORT;
 /// Name of the Deployment, and of its only container.
 const COREDNS: &str = "coredns";
 
+/// What makes the administrator of the kubeconfig one: kubeadm binds that group so, when it first speaks to a
+/// cluster.
+///
+/// # Errors
+/// None in practice.
+pub fn administrators() -> Result<Object, ManifestError> {
+    const GROUP: &str = "kubeadm:cluster-admins";
+    Object::try_from(json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": GROUP},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": GROUP}],
+    }))
+}
+
 /// CoreDNS and kube-proxy out of what `kubeadm init phase addon` prints, for a cluster that has just begun.
 /// `api_server` is the node's name.
 ///
