@@ -1,0 +1,391 @@
+//! The order of things: who needs what, one pump for all, and containerd's own way where ours failed.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::oci::Packing;
+use crate::engine::{ByteStream, Engine, ExecRequest, Stdin};
+use crate::ops::Kindmesh;
+use crate::ops::context::{Outcome, Scope};
+use crate::ops::error::{Error, ErrorKind, Result};
+use crate::ops::inventory::Inventory;
+
+use super::archive::Archive;
+use super::node::{self, Presence, Survey};
+use super::plan::{LayerName, Mode, Places, Plan};
+use super::pump::{Pump, PumpError};
+use super::report::{ImageLoad, LoadOutcome, LoadReport, LoadRequest, LoadSource, NodeLoad};
+use super::scripts::{CLEAN, IMPORT, UNPACK};
+use super::sink::Sink;
+use super::targets::{Target, choose};
+use super::wanted::{self, Wanted};
+
+/// The step that sends, as it is told.
+pub(super) const STEP: &str = "load images";
+/// Questions to engine and nodes take well under a second each.
+const ASK_DEADLINE: Duration = Duration::from_secs(120);
+/// Gigabytes over a slow line take long; what is stuck shows no progress, which the message tells.
+const LOAD_DEADLINE: Duration = Duration::from_secs(3600);
+/// What an interrupted node is given to tidy up: less than an operation waits for its steps when it is cancelled.
+const CLEAN_LIMIT: Duration = Duration::from_secs(4);
+/// Folder on the file system where containerd keeps unpacked layers.
+const FOLDER: &str = "/var/lib/containerd/kindmesh-load";
+
+/// One node, and what came of it.
+struct Node {
+    target: Target,
+    /// For each wanted image; empty when nothing is known beforehand, or after an error.
+    presence: Vec<Presence>,
+    survey: Survey,
+    /// Names of what it was sent, when nothing was known beforehand.
+    names: Vec<String>,
+    /// Whether it is to be sent something.
+    lacks: bool,
+    sent: u64,
+    error: Option<String>,
+}
+
+/// One node's command, and what it reads.
+struct Job {
+    /// Position of the node.
+    at: usize,
+    node: String,
+    request: ExecRequest,
+    /// What tidies up after it when it fails.
+    clean: Option<ExecRequest>,
+}
+
+/// How a node's command ended.
+type Ended = (usize, Result<(), String>);
+
+/// Everything a pass needs.
+struct Work<'a> {
+    km: &'a Kindmesh,
+    source: Source,
+    wanted: Vec<Wanted>,
+    /// Whether `wanted` is all there is; else everything that comes is loaded.
+    known: bool,
+    /// Of the nodes, when it had to be asked for beforehand.
+    architecture: String,
+}
+
+enum Source {
+    Engine,
+    Archive(Archive),
+}
+
+impl Kindmesh {
+    /// Loads images into the nodes of clusters: from the engine or from an archive, read once, for all nodes
+    /// at once, without the layers that a node has. Nothing is read when no node needs anything.
+    ///
+    /// A node that fails does not stop the others; it is named in the report, whose
+    /// [`failure`](LoadReport::failure) is the error to show. When cancelled, what runs in the nodes is ended.
+    ///
+    /// # Errors
+    /// When there is no such cluster, node, image or archive, the engine fails, or the source is damaged.
+    pub async fn load(&self, request: &LoadRequest) -> Result<LoadReport> {
+        let km = self.begin();
+        let scope = km.fleet_scope();
+        let (mut nodes, work) = scope.step("find images and nodes", ASK_DEADLINE, look(&km, request)).await?;
+        work.tag(&mut nodes).await;
+        let read = work.send(&mut nodes, &scope).await?;
+        if km.cancel.is_cancelled() {
+            return Err(Error::cancelled(STEP));
+        }
+        Ok(work.report(&nodes, read))
+    }
+}
+
+/// Finds out what is wanted, where, and what is there.
+async fn look<'a>(km: &'a Kindmesh, request: &LoadRequest) -> Result<Outcome<(Vec<Node>, Work<'a>)>> {
+    let engine = km.engine.as_ref();
+    let images = async {
+        match &request.source {
+            LoadSource::Images(references) => Ok((wanted::on_engine(engine, references).await?, Source::Engine)),
+            LoadSource::Archive(path) => Ok::<_, Error>((Vec::new(), Source::Archive(Archive::open(path).await?))),
+        }
+    };
+    let targets = async { choose(&Inventory::read(engine).await?, request) };
+    let ((mut wanted, source), targets) = tokio::try_join!(images, targets)?;
+    let mut nodes: Vec<Node> = targets.into_iter().map(Node::new).collect();
+    let mut known = true;
+    if let Source::Archive(archive) = &source {
+        // What suits a node is known by its machine only.
+        survey(km, &mut nodes).await;
+        match &archive.contents {
+            Some(contents) => {
+                let read = |error: crate::domain::oci::OciError| Error::new(ErrorKind::Config, "read the archive").because(error);
+                wanted = wanted::in_archive(&contents.images(architecture(&nodes)).map_err(read)?, contents)?;
+            }
+            None => known = false,
+        }
+    }
+    let architecture = architecture(&nodes).to_owned();
+    let work = Work { km, source, wanted, known, architecture };
+    let answers = join_all(nodes.iter().map(|node| work.presence(node))).await;
+    for (node, answer) in nodes.iter_mut().zip(answers) {
+        match answer {
+            Ok(presence) => {
+                node.lacks = !known || presence.contains(&Presence::Missing);
+                node.presence = presence;
+            }
+            Err(reason) => node.fail(reason),
+        }
+    }
+    if matches!(work.source, Source::Engine) && nodes.iter().any(|node| node.lacks) {
+        survey(km, &mut nodes).await;
+    }
+    Ok(Outcome::unchanged((nodes, work)))
+}
+
+/// Asks the nodes that are to be sent something, or may be, what they hold.
+async fn survey(km: &Kindmesh, nodes: &mut [Node]) {
+    let asked = nodes.iter_mut().filter(|node| node.error.is_none() && (node.lacks || node.presence.is_empty()));
+    join_all(asked.map(|node| async {
+        match node::survey(km.engine.as_ref(), &node.target.node, &km.cancel).await {
+            Ok(survey) => node.survey = survey,
+            Err(reason) => node.fail(reason),
+        }
+    }))
+    .await;
+}
+
+/// What the nodes are; those of one engine are all alike.
+fn architecture(nodes: &[Node]) -> &str {
+    nodes.iter().map(|node| node.survey.architecture.as_str()).find(|known| !known.is_empty()).unwrap_or("amd64")
+}
+
+// === impl Work ===
+
+impl Work<'_> {
+    async fn presence(&self, node: &Node) -> Result<Vec<Presence>, String> {
+        match &node.error {
+            Some(reason) => Err(reason.clone()),
+            None if !self.known => Ok(Vec::new()),
+            None => node::presence(self.km.engine.as_ref(), &node.target.node, &self.wanted, &self.km.cancel).await,
+        }
+    }
+
+    /// Names what is there under other names only.
+    async fn tag(&self, nodes: &mut [Node]) {
+        let engine = self.km.engine.as_ref();
+        join_all(nodes.iter_mut().map(|node| async {
+            for at in 0..node.presence.len() {
+                if node.presence[at] == Presence::Unnamed
+                    && let Err(reason) = node::tag(engine, &node.target.node, &self.wanted[at], &self.km.cancel).await
+                {
+                    node.fail(reason);
+                }
+            }
+        }))
+        .await;
+    }
+
+    /// Sends to all nodes that lack something; once more, in containerd's own way, to those that could not
+    /// unpack what came. Returns the bytes read.
+    async fn send(&self, nodes: &mut [Node], scope: &Scope) -> Result<u64> {
+        let due: Vec<usize> = (0..nodes.len()).filter(|at| nodes[*at].lacks).collect();
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let (mut read, again) = self.pass(nodes, &due, true).await?;
+        if !again.is_empty() && !self.km.cancel.is_cancelled() {
+            for at in &again {
+                let reason = nodes[*at].error.take().unwrap_or_default();
+                scope.note(STEP, format!("{} gets the images again, by containerd's own import: {reason}", nodes[*at].target.node));
+            }
+            read += self.pass(nodes, &again, false).await?.0;
+        }
+        Ok(read)
+    }
+
+    /// One read of the source for these nodes. Returns the bytes read, and the nodes that could not unpack.
+    async fn pass(&self, nodes: &mut [Node], due: &[usize], unpack: bool) -> Result<(u64, Vec<usize>)> {
+        let (mut sinks, mut unpacking) = (Vec::new(), Vec::new());
+        let mut clusters: BTreeMap<String, Vec<Job>> = BTreeMap::new();
+        for at in due {
+            let (plan, target) = (self.plan(&nodes[*at], unpack), &nodes[*at].target);
+            if plan.mode == Mode::Unpack {
+                unpacking.push(*at);
+            }
+            let job = |stream| Job::new(*at, &target.node, &plan, stream);
+            let (sink, stream) = Sink::new(plan.clone(), &target.node, self.km.cluster_scope(&target.cluster));
+            clusters.entry(target.cluster.clone()).or_default().push(job(stream));
+            sinks.push(sink);
+        }
+        let lacking = |at: &usize| due.iter().any(|node| !self.known || nodes[*node].presence[*at] == Presence::Missing);
+        let references = (0..self.wanted.len()).filter(lacking).map(|at| self.wanted[at].reference.clone()).collect();
+        let source = self.stream(references).await?;
+        let architecture = architecture(nodes).to_owned();
+        let mut pump = Pump::new(&self.wanted, self.places(), &mut sinks);
+        let running = join_all(clusters.into_iter().map(|(cluster, jobs)| self.cluster(cluster, jobs)));
+        let (pumped, ended) = tokio::join!(pump.run(source, &architecture), running);
+        let read = pump.read;
+        for (at, sink) in due.iter().zip(&sinks) {
+            nodes[*at].sent += sink.sent();
+        }
+        for (at, result) in ended.into_iter().flatten() {
+            match result {
+                Ok(()) => nodes[at].lacks = false,
+                Err(reason) => nodes[at].fail(reason),
+            }
+        }
+        match pumped {
+            Ok(images) if !self.known => {
+                let names: Vec<String> = images.into_iter().flat_map(|image| image.names).collect();
+                due.iter().for_each(|at| nodes[*at].names.clone_from(&names));
+            }
+            Ok(_) | Err(PumpError::Nobody) => {}
+            Err(_) if self.km.cancel.is_cancelled() => return Err(Error::cancelled(STEP)),
+            Err(PumpError::Source(reason)) => return Err(self.broken(&reason)),
+        }
+        Ok((read, unpacking.into_iter().filter(|at| nodes[*at].error.is_some()).collect()))
+    }
+
+    fn plan(&self, node: &Node, unpack: bool) -> Plan {
+        if !self.known {
+            return Plan::everything(&node.survey);
+        }
+        let lacking: Vec<usize> = (0..node.presence.len()).filter(|at| node.presence[*at] == Presence::Missing).collect();
+        Plan::new(&self.wanted, &lacking, &node.survey, unpack)
+    }
+
+    /// Runs the commands of a cluster's nodes; none stops another.
+    async fn cluster(&self, cluster: String, jobs: Vec<Job>) -> Vec<Ended> {
+        let positions: Vec<usize> = jobs.iter().map(|job| job.at).collect();
+        let ended = Mutex::new(Vec::new());
+        let begun = Instant::now();
+        let scope = self.km.cluster_scope(&cluster);
+        let step = scope.step(STEP, LOAD_DEADLINE, async {
+            join_all(jobs.into_iter().map(|job| async {
+                let at = job.at;
+                let result = job.run(self.km.engine.as_ref(), &self.km.cancel).await;
+                ended.lock().await.push((at, result));
+            }))
+            .await;
+            match ended.lock().await.iter().find_map(|(_, result)| result.as_ref().err()) {
+                None => Ok(Outcome::changed(())),
+                Some(reason) => Err(Error::new(ErrorKind::Cluster, reason.clone())),
+            }
+        });
+        let outcome = step.await;
+        tracing::debug!(cluster, took = ?begun.elapsed(), "images sent");
+        let mut ended = ended.into_inner();
+        // A deadline ends commands that tell nothing themselves.
+        if let Err(error) = outcome {
+            let silent: Vec<usize> = positions.into_iter().filter(|at| ended.iter().all(|(known, _)| known != at)).collect();
+            ended.extend(silent.into_iter().map(|at| (at, Err(error.one_line()))));
+        }
+        ended
+    }
+
+    async fn stream(&self, references: Vec<String>) -> Result<ByteStream> {
+        match &self.source {
+            Source::Archive(archive) => archive.stream(),
+            Source::Engine => Ok(self.km.engine.save_images(&references).await?),
+        }
+    }
+
+    /// Layers by their place in an archive that has been looked at.
+    fn places(&self) -> Places {
+        let Source::Archive(Archive { contents: Some(contents), .. }) = &self.source else { return Places::new() };
+        let plain = |path: &str| contents.packing(path) == Some(Packing::Plain);
+        let images = contents.images(&self.architecture).unwrap_or_default();
+        let layers = images.into_iter().flat_map(|image| image.layers);
+        layers
+            .map(|layer| {
+                let diff_id = plain(&layer.path).then_some(layer.diff_id);
+                let digest = Some(layer.digest).filter(|digest| !digest.is_empty());
+                (layer.path, LayerName { diff_id, digest })
+            })
+            .collect()
+    }
+
+    fn broken(&self, reason: &str) -> Error {
+        let (kind, what) = match &self.source {
+            Source::Engine => (ErrorKind::Engine, "the engine's archive of the images"),
+            Source::Archive(_) => (ErrorKind::File, "the archive"),
+        };
+        Error::new(kind, format!("{what} could not be read to its end: {reason}"))
+            .hint("nothing of it was taken over; run the command again")
+    }
+
+    fn report(&self, nodes: &[Node], read: u64) -> LoadReport {
+        let nodes: Vec<NodeLoad> = nodes.iter().map(|node| node.report(&self.wanted)).collect();
+        let changed = nodes.iter().flat_map(|node| &node.images).any(|image| image.outcome != LoadOutcome::Present);
+        LoadReport { nodes, read_bytes: read, changed, took: self.km.elapsed() }
+    }
+}
+
+// === impl Node ===
+
+impl Node {
+    fn new(target: Target) -> Self {
+        let error = target.obstacle.clone();
+        Self { target, presence: Vec::new(), names: Vec::new(), survey: Survey::default(), lacks: false, sent: 0, error }
+    }
+
+    fn fail(&mut self, reason: String) {
+        self.error = Some(reason);
+    }
+
+    fn report(&self, wanted: &[Wanted]) -> NodeLoad {
+        let known = wanted.iter().zip(&self.presence).flat_map(|(image, presence)| {
+            let outcome = match presence {
+                Presence::Whole => LoadOutcome::Present,
+                Presence::Unnamed if self.error.is_none() => LoadOutcome::Tagged,
+                Presence::Missing if !self.lacks => LoadOutcome::Loaded,
+                _ => LoadOutcome::Failed,
+            };
+            image.names.iter().map(move |name| ImageLoad { name: name.clone(), outcome })
+        });
+        let outcome = if self.lacks { LoadOutcome::Failed } else { LoadOutcome::Loaded };
+        let told = self.names.iter().map(|name| ImageLoad { name: name.clone(), outcome });
+        NodeLoad {
+            cluster: self.target.cluster.clone(),
+            node: self.target.node.clone(),
+            sent_bytes: self.sent,
+            images: known.chain(told).collect(),
+            error: self.error.clone(),
+        }
+    }
+}
+
+// === impl Job ===
+
+impl Job {
+    fn new(at: usize, node: &str, plan: &Plan, stream: ByteStream) -> Self {
+        let token = RandomState::new().build_hasher().finish();
+        let (folder, key) = (format!("{FOLDER}-{token:016x}"), format!("kindmesh-load-{token:016x}"));
+        let script = |script: &str| {
+            let words = ["sh", "-c", script, "sh", &plan.snapshotter, &folder, &key];
+            ExecRequest::new(words)
+        };
+        let (own, clean) = match plan.mode {
+            Mode::Unpack => (UNPACK, Some(script(CLEAN))),
+            Mode::Import => (IMPORT, None),
+        };
+        let request = ExecRequest { stdin: Some(Stdin::Stream(Arc::new(Mutex::new(stream)))), ..script(own) };
+        Self { at, node: node.to_owned(), request, clean }
+    }
+
+    async fn run(self, engine: &dyn Engine, cancel: &CancellationToken) -> Result<(), String> {
+        let result = node::run(engine, &self.node, self.request, cancel).await.map(drop);
+        if let (Err(reason), Some(clean)) = (&result, self.clean) {
+            // Not under the operation's token: after a cancellation nothing would run.
+            let own = CancellationToken::new();
+            let cleaning = node::run(engine, &self.node, clean, &own);
+            match tokio::time::timeout(CLEAN_LIMIT, cleaning).await {
+                Ok(Ok(_)) => {}
+                failed => tracing::debug!(node = self.node, reason, ?failed, "what was unpacked half may still be there"),
+            }
+        }
+        result
+    }
+}
