@@ -54,8 +54,8 @@ pub(super) struct Plan {
 // === impl Plan ===
 
 impl Plan {
-    /// For a node that lacks these of the wanted images.
-    pub(super) fn new(wanted: &[Wanted], lacking: &[usize], survey: &Survey, unpack: bool) -> Self {
+    /// For a node that lacks these of the wanted images: what it needs, in the quickest way.
+    pub(super) fn thrifty(wanted: &[Wanted], lacking: &[usize], survey: &Survey) -> Self {
         let images: Vec<&Wanted> = lacking.iter().filter_map(|at| wanted.get(*at)).collect();
         let known = images.iter().all(|image| !image.layers.is_empty());
         let mut commits: Vec<Commit> = Vec::new();
@@ -76,7 +76,7 @@ impl Plan {
             && survey.lacks.is_empty()
             && layers.len() == commits.len()
             && layers.is_disjoint(&survey.content);
-        let mode = if unpack && fits { Mode::Unpack } else { Mode::Import };
+        let mode = if fits { Mode::Unpack } else { Mode::Import };
         Self {
             mode,
             images: Some(lacking.to_vec()),
@@ -85,6 +85,13 @@ impl Plan {
             commits: if mode == Mode::Unpack { commits } else { Vec::new() },
             snapshotter: survey.snapshotter.clone(),
         }
+    }
+
+    /// For a node that lacks these of the wanted images: every layer of them, in containerd's own way. It needs
+    /// nothing but containerd, and cannot miss what was there a moment ago.
+    pub(super) fn whole(wanted: &[Wanted], lacking: &[usize], survey: &Survey) -> Self {
+        let empty = Survey { snapshotter: survey.snapshotter.clone(), ..Survey::default() };
+        Self { mode: Mode::Import, commits: Vec::new(), ..Self::thrifty(wanted, lacking, &empty) }
     }
 
     /// For a node that gets everything that comes, whatever it is.
@@ -148,24 +155,26 @@ mod tests {
     fn only_what_lies_above_the_stacks_that_are_there_is_sent() {
         let wanted = [image(&["a", "b", "c"])];
         let stacks = chain_ids(&wanted[0].layers);
-        let plan = Plan::new(&wanted, &[0], &survey(&stacks[..2], &[]), true);
+        let plan = Plan::thrifty(&wanted, &[0], &survey(&stacks[..2], &[]));
         assert_eq!((plan.mode, needs(&plan)), (Mode::Unpack, vec!["c"]));
         assert_eq!(plan.commits, [Commit { stack: stacks[2].clone(), below: Some(stacks[1].clone()), layer: "sha256:c".into() }]);
         // The upper stack alone is of no use: what it stands on is gone.
-        let plan = Plan::new(&wanted, &[0], &survey(&stacks[1..2], &[]), true);
+        let plan = Plan::thrifty(&wanted, &[0], &survey(&stacks[1..2], &[]));
         assert_eq!(needs(&plan), ["a", "b", "c"]);
     }
 
     #[test]
     fn packed_layers_that_are_there_are_left_to_containerd() {
         let wanted = [image(&["a", "b"])];
-        let plan = Plan::new(&wanted, &[0], &survey(&[], &["a"]), true);
+        let plan = Plan::thrifty(&wanted, &[0], &survey(&[], &["a"]));
         assert_eq!((plan.mode, needs(&plan)), (Mode::Import, vec!["b"]));
+        let whole = Plan::whole(&wanted, &[0], &survey(&[], &["a"]));
+        assert_eq!((whole.mode, needs(&whole)), (Mode::Import, vec!["a", "b"]));
     }
 
     #[test]
     fn what_unpacking_cannot_do_is_left_to_containerd() {
-        let mode = |wanted: &[Wanted], survey: &Survey| Plan::new(wanted, &(0..wanted.len()).collect::<Vec<_>>(), survey, true).mode;
+        let mode = |wanted: &[Wanted], survey: &Survey| Plan::thrifty(wanted, &(0..wanted.len()).collect::<Vec<_>>(), survey).mode;
         assert_eq!(mode(&[image(&["a", "a"])], &survey(&[], &[])), Mode::Import, "one layer twice");
         assert_eq!(mode(&[image(&["a", "b"]), image(&["b"])], &survey(&[], &[])), Mode::Import, "one layer on two stacks");
         assert_eq!(mode(&[image(&["a", "b"]), image(&["a", "c"])], &survey(&[], &[])), Mode::Unpack, "a common base");

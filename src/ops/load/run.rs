@@ -187,8 +187,8 @@ impl Work<'_> {
         .await;
     }
 
-    /// Sends to all nodes that lack something; once more, in containerd's own way, to those that could not
-    /// unpack what came. Returns the bytes read.
+    /// Sends to all nodes that lack something; once more, everything and in containerd's own way, to those
+    /// that could do nothing with their share. Returns the bytes read.
     async fn send(&self, nodes: &mut [Node], scope: &Scope) -> Result<u64> {
         let due: Vec<usize> = (0..nodes.len()).filter(|at| nodes[*at].lacks).collect();
         if due.is_empty() {
@@ -198,21 +198,22 @@ impl Work<'_> {
         if !again.is_empty() && !self.km.cancel.is_cancelled() {
             for at in &again {
                 let reason = nodes[*at].error.take().unwrap_or_default();
-                scope.note(STEP, format!("{} gets the images again, by containerd's own import: {reason}", nodes[*at].target.node));
+                tracing::debug!(node = nodes[*at].target.node, reason, "another way is tried");
+                scope.note(STEP, format!("{} gets everything, by containerd's own import", nodes[*at].target.node));
             }
             read += self.pass(nodes, &again, false).await?.0;
         }
         Ok(read)
     }
 
-    /// One read of the source for these nodes. Returns the bytes read, and the nodes that could not unpack.
-    async fn pass(&self, nodes: &mut [Node], due: &[usize], unpack: bool) -> Result<(u64, Vec<usize>)> {
-        let (mut sinks, mut unpacking) = (Vec::new(), Vec::new());
+    /// One read of the source for these nodes. Returns the bytes read, and the nodes to try another way.
+    async fn pass(&self, nodes: &mut [Node], due: &[usize], thrifty: bool) -> Result<(u64, Vec<usize>)> {
+        let (mut sinks, mut shares) = (Vec::new(), Vec::new());
         let mut clusters: BTreeMap<String, Vec<Job>> = BTreeMap::new();
         for at in due {
-            let (plan, target) = (self.plan(&nodes[*at], unpack), &nodes[*at].target);
-            if plan.mode == Mode::Unpack {
-                unpacking.push(*at);
+            let (plan, target) = (self.plan(&nodes[*at], thrifty), &nodes[*at].target);
+            if plan != self.plan(&nodes[*at], false) {
+                shares.push(*at);
             }
             let job = |stream| Job::new(*at, &target.node, &plan, stream);
             let (sink, stream) = Sink::new(plan.clone(), &target.node, self.km.cluster_scope(&target.cluster));
@@ -245,15 +246,16 @@ impl Work<'_> {
             Err(_) if self.km.cancel.is_cancelled() => return Err(Error::cancelled(STEP)),
             Err(PumpError::Source(reason)) => return Err(self.broken(&reason)),
         }
-        Ok((read, unpacking.into_iter().filter(|at| nodes[*at].error.is_some()).collect()))
+        Ok((read, shares.into_iter().filter(|at| nodes[*at].error.is_some()).collect()))
     }
 
-    fn plan(&self, node: &Node, unpack: bool) -> Plan {
+    fn plan(&self, node: &Node, thrifty: bool) -> Plan {
         if !self.known {
             return Plan::everything(&node.survey);
         }
         let lacking: Vec<usize> = (0..node.presence.len()).filter(|at| node.presence[*at] == Presence::Missing).collect();
-        Plan::new(&self.wanted, &lacking, &node.survey, unpack)
+        let way = if thrifty { Plan::thrifty } else { Plan::whole };
+        way(&self.wanted, &lacking, &node.survey)
     }
 
     /// Runs the commands of a cluster's nodes; none stops another.

@@ -53,6 +53,10 @@ impl Sink {
     /// Sends some bytes, as soon as there is room. A command that has ended reads no more; why, it tells itself.
     pub(super) async fn send(&mut self, bytes: Bytes) {
         let Some(sender) = &self.sender else { return };
+        if self.sent == 0 {
+            // The source's own preparations are no part of the rate.
+            self.begun = Instant::now();
+        }
         let length = bytes.len() as u64;
         if sender.send(Ok(bytes)).await.is_err() {
             self.sender = None;
