@@ -76,14 +76,19 @@ impl<'a> Pump<'a> {
             Err(error) => Err(error),
         };
         if let Err(PumpError::Source(reason)) = &result {
-            for sink in &mut *self.sinks {
-                sink.fail(reason).await;
-            }
+            self.give_up(reason).await;
         }
         for sink in &mut *self.sinks {
             sink.close();
         }
         result
+    }
+
+    /// Lets every node's command fail.
+    pub(super) async fn give_up(&mut self, reason: &str) {
+        for sink in &mut *self.sinks {
+            sink.fail(reason).await;
+        }
     }
 
     async fn pass(&mut self, mut source: ByteStream) -> Result<(), PumpError> {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::domain::oci::Packing;
-use crate::engine::{ByteStream, Engine, ExecRequest, Stdin};
+use crate::engine::{ByteStream, Engine, EngineError, EngineErrorKind, ExecRequest, Stdin};
 use crate::ops::Kindmesh;
 use crate::ops::context::{Outcome, Scope};
 use crate::ops::error::{Error, ErrorKind, Result};
@@ -138,9 +140,6 @@ async fn look<'a>(km: &'a Kindmesh, request: &LoadRequest) -> Result<Outcome<(Ve
             Err(reason) => node.fail(reason),
         }
     }
-    if matches!(work.source, Source::Engine) && nodes.iter().any(|node| node.lacks) {
-        survey(km, &mut nodes).await;
-    }
     Ok(Outcome::unchanged((nodes, work)))
 }
 
@@ -208,9 +207,17 @@ impl Work<'_> {
 
     /// One read of the source for these nodes. Returns the bytes read, and the nodes to try another way.
     async fn pass(&self, nodes: &mut [Node], due: &[usize], thrifty: bool) -> Result<(u64, Vec<usize>)> {
+        let lacking = |at: &usize| due.iter().any(|node| !self.known || nodes[*node].presence[*at] == Presence::Missing);
+        let references = (0..self.wanted.len()).filter(lacking).map(|at| self.wanted[at].reference.clone()).collect();
+        // The engine prepares its archive while nodes are asked what they hold and commands start in them.
+        let source = self.stream(references)?;
+        if thrifty && matches!(self.source, Source::Engine) {
+            survey(self.km, nodes).await;
+        }
+        let due: Vec<usize> = due.iter().copied().filter(|at| nodes[*at].error.is_none()).collect();
         let (mut sinks, mut shares) = (Vec::new(), Vec::new());
         let mut clusters: BTreeMap<String, Vec<Job>> = BTreeMap::new();
-        for at in due {
+        for at in &due {
             let (plan, target) = (self.plan(&nodes[*at], thrifty), &nodes[*at].target);
             if plan != self.plan(&nodes[*at], false) {
                 shares.push(*at);
@@ -220,13 +227,19 @@ impl Work<'_> {
             clusters.entry(target.cluster.clone()).or_default().push(job(stream));
             sinks.push(sink);
         }
-        let lacking = |at: &usize| due.iter().any(|node| !self.known || nodes[*node].presence[*at] == Presence::Missing);
-        let references = (0..self.wanted.len()).filter(lacking).map(|at| self.wanted[at].reference.clone()).collect();
-        let source = self.stream(references).await?;
         let architecture = architecture(nodes).to_owned();
         let mut pump = Pump::new(&self.wanted, self.places(), &mut sinks);
         let running = join_all(clusters.into_iter().map(|(cluster, jobs)| self.cluster(cluster, jobs)));
-        let (pumped, ended) = tokio::join!(pump.run(source, &architecture), running);
+        let pumping = async {
+            match self.km.cancel.run_until_cancelled(pump.run(source, &architecture)).await {
+                Some(result) => result,
+                None => {
+                    pump.give_up("cancelled").await;
+                    Err(PumpError::Nobody)
+                }
+            }
+        };
+        let (pumped, ended) = tokio::join!(pumping, running);
         let read = pump.read;
         for (at, sink) in due.iter().zip(&sinks) {
             nodes[*at].sent += sink.sent();
@@ -287,10 +300,21 @@ impl Work<'_> {
         ended
     }
 
-    async fn stream(&self, references: Vec<String>) -> Result<ByteStream> {
+    /// The archive's bytes. The engine begins at once; whatever goes wrong there comes as the stream's error.
+    fn stream(&self, references: Vec<String>) -> Result<ByteStream> {
         match &self.source {
             Source::Archive(archive) => archive.stream(),
-            Source::Engine => Ok(self.km.engine.save_images(&references).await?),
+            Source::Engine => {
+                let engine = self.km.engine.clone();
+                let export = AbortOnDropHandle::new(tokio::spawn(async move { engine.save_images(&references).await }));
+                let opened = async move {
+                    let crashed =
+                        |error: tokio::task::JoinError| EngineError::new("save images", "", EngineErrorKind::Failed, error.to_string());
+                    let result = export.await.unwrap_or_else(|error| Err(crashed(error)));
+                    result.unwrap_or_else(|error| stream::once(async { Err(error) }).boxed())
+                };
+                Ok(stream::once(opened).flatten().boxed())
+            }
         }
     }
 
@@ -314,8 +338,7 @@ impl Work<'_> {
             Source::Engine => (ErrorKind::Engine, "the engine's archive of the images"),
             Source::Archive(_) => (ErrorKind::File, "the archive"),
         };
-        Error::new(kind, format!("{what} could not be read to its end: {reason}"))
-            .hint("nothing of it was taken over; run the command again")
+        Error::new(kind, format!("{what} could not be read: {reason}")).hint("nothing of it was taken over; run the command again")
     }
 
     fn report(&self, nodes: &[Node], read: u64) -> LoadReport {
