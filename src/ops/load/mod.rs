@@ -8,6 +8,7 @@
 
 mod archive;
 mod inner;
+mod job;
 mod node;
 mod plan;
 mod pump;
@@ -15,6 +16,7 @@ mod report;
 mod run;
 mod scripts;
 mod sink;
+mod taker;
 mod targets;
 mod wanted;
 

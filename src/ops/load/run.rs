@@ -1,31 +1,29 @@
 //! The order of things: who needs what, one pump for all, and containerd's own way where ours failed.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::Mutex;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::domain::oci::Packing;
-use crate::engine::{ByteStream, Engine, EngineError, EngineErrorKind, ExecRequest, Stdin};
+use crate::engine::{ByteStream, EngineError, EngineErrorKind};
 use crate::ops::Kindmesh;
 use crate::ops::context::{Outcome, Scope};
 use crate::ops::error::{Error, ErrorKind, Result};
 use crate::ops::inventory::Inventory;
 
 use super::archive::Archive;
-use super::node::{self, Presence, Survey};
-use super::plan::{LayerName, Mode, Places, Plan};
+use super::job::{Ended, Job};
+use super::node::{self, Presence};
+use super::plan::{LayerName, Places, Plan};
 use super::pump::{Pump, PumpError};
-use super::report::{ImageLoad, LoadOutcome, LoadReport, LoadRequest, LoadSource, NodeLoad};
-use super::scripts::{CLEAN, IMPORT, UNPACK};
+use super::report::{LoadOutcome, LoadReport, LoadRequest, LoadSource, NodeLoad};
 use super::sink::Sink;
-use super::targets::{Target, choose};
+use super::taker::Taker;
+use super::targets::choose;
 use super::wanted::{self, Wanted};
 
 /// The step that sends, as it is told.
@@ -34,37 +32,6 @@ pub(super) const STEP: &str = "load images";
 const ASK_DEADLINE: Duration = Duration::from_secs(120);
 /// Gigabytes over a slow line take long; what is stuck shows no progress, which the message tells.
 const LOAD_DEADLINE: Duration = Duration::from_secs(3600);
-/// What an interrupted node is given to tidy up: less than an operation waits for its steps when it is cancelled.
-const CLEAN_LIMIT: Duration = Duration::from_secs(4);
-/// Folder on the file system where containerd keeps unpacked layers.
-const FOLDER: &str = "/var/lib/containerd/kindmesh-load";
-
-/// One node, and what came of it.
-struct Node {
-    target: Target,
-    /// For each wanted image; empty when nothing is known beforehand, or after an error.
-    presence: Vec<Presence>,
-    survey: Survey,
-    /// Names of what it was sent, when nothing was known beforehand.
-    names: Vec<String>,
-    /// Whether it is to be sent something.
-    lacks: bool,
-    sent: u64,
-    error: Option<String>,
-}
-
-/// One node's command, and what it reads.
-struct Job {
-    /// Position of the node.
-    at: usize,
-    node: String,
-    request: ExecRequest,
-    /// What tidies up after it when it fails.
-    clean: Option<ExecRequest>,
-}
-
-/// How a node's command ended.
-type Ended = (usize, Result<(), String>);
 
 /// Everything a pass needs.
 struct Work<'a> {
@@ -105,7 +72,7 @@ impl Kindmesh {
 }
 
 /// Finds out what is wanted, where, and what is there.
-async fn look<'a>(km: &'a Kindmesh, request: &LoadRequest) -> Result<Outcome<(Vec<Node>, Work<'a>)>> {
+async fn look<'a>(km: &'a Kindmesh, request: &LoadRequest) -> Result<Outcome<(Vec<Taker>, Work<'a>)>> {
     let engine = km.engine.as_ref();
     let images = async {
         match &request.source {
@@ -115,7 +82,7 @@ async fn look<'a>(km: &'a Kindmesh, request: &LoadRequest) -> Result<Outcome<(Ve
     };
     let targets = async { choose(&Inventory::read(engine).await?, request) };
     let ((mut wanted, source), targets) = tokio::try_join!(images, targets)?;
-    let mut nodes: Vec<Node> = targets.into_iter().map(Node::new).collect();
+    let mut nodes: Vec<Taker> = targets.into_iter().map(Taker::new).collect();
     let mut known = true;
     if let Source::Archive(archive) = &source {
         // What suits a node is known by its machine only.
@@ -144,7 +111,7 @@ async fn look<'a>(km: &'a Kindmesh, request: &LoadRequest) -> Result<Outcome<(Ve
 }
 
 /// Asks the nodes that are to be sent something, or may be, what they hold.
-async fn survey(km: &Kindmesh, nodes: &mut [Node]) {
+async fn survey(km: &Kindmesh, nodes: &mut [Taker]) {
     let asked = nodes.iter_mut().filter(|node| node.error.is_none() && (node.lacks || node.presence.is_empty()));
     join_all(asked.map(|node| async {
         match node::survey(km.engine.as_ref(), &node.target.node, &km.cancel).await {
@@ -156,14 +123,14 @@ async fn survey(km: &Kindmesh, nodes: &mut [Node]) {
 }
 
 /// What the nodes are; those of one engine are all alike.
-fn architecture(nodes: &[Node]) -> &str {
+fn architecture(nodes: &[Taker]) -> &str {
     nodes.iter().map(|node| node.survey.architecture.as_str()).find(|known| !known.is_empty()).unwrap_or("amd64")
 }
 
 // === impl Work ===
 
 impl Work<'_> {
-    async fn presence(&self, node: &Node) -> Result<Vec<Presence>, String> {
+    async fn presence(&self, node: &Taker) -> Result<Vec<Presence>, String> {
         match &node.error {
             Some(reason) => Err(reason.clone()),
             None if !self.known => Ok(Vec::new()),
@@ -172,7 +139,7 @@ impl Work<'_> {
     }
 
     /// Names what is there under other names only.
-    async fn tag(&self, nodes: &mut [Node]) {
+    async fn tag(&self, nodes: &mut [Taker]) {
         let engine = self.km.engine.as_ref();
         join_all(nodes.iter_mut().map(|node| async {
             for at in 0..node.presence.len() {
@@ -188,7 +155,7 @@ impl Work<'_> {
 
     /// Sends to all nodes that lack something; once more, everything and in containerd's own way, to those
     /// that could do nothing with their share. Returns the bytes read.
-    async fn send(&self, nodes: &mut [Node], scope: &Scope) -> Result<u64> {
+    async fn send(&self, nodes: &mut [Taker], scope: &Scope) -> Result<u64> {
         let due: Vec<usize> = (0..nodes.len()).filter(|at| nodes[*at].lacks).collect();
         if due.is_empty() {
             return Ok(0);
@@ -206,7 +173,7 @@ impl Work<'_> {
     }
 
     /// One read of the source for these nodes. Returns the bytes read, and the nodes to try another way.
-    async fn pass(&self, nodes: &mut [Node], due: &[usize], thrifty: bool) -> Result<(u64, Vec<usize>)> {
+    async fn pass(&self, nodes: &mut [Taker], due: &[usize], thrifty: bool) -> Result<(u64, Vec<usize>)> {
         let lacking = |at: &usize| due.iter().any(|node| !self.known || nodes[*node].presence[*at] == Presence::Missing);
         let references = (0..self.wanted.len()).filter(lacking).map(|at| self.wanted[at].reference.clone()).collect();
         // The engine prepares its archive while nodes are asked what they hold and commands start in them.
@@ -262,7 +229,7 @@ impl Work<'_> {
         Ok((read, shares.into_iter().filter(|at| nodes[*at].error.is_some()).collect()))
     }
 
-    fn plan(&self, node: &Node, thrifty: bool) -> Plan {
+    fn plan(&self, node: &Taker, thrifty: bool) -> Plan {
         if !self.known {
             return Plan::everything(&node.survey);
         }
@@ -341,76 +308,9 @@ impl Work<'_> {
         Error::new(kind, format!("{what} could not be read: {reason}")).hint("nothing of it was taken over; run the command again")
     }
 
-    fn report(&self, nodes: &[Node], read: u64) -> LoadReport {
+    fn report(&self, nodes: &[Taker], read: u64) -> LoadReport {
         let nodes: Vec<NodeLoad> = nodes.iter().map(|node| node.report(&self.wanted)).collect();
         let changed = nodes.iter().flat_map(|node| &node.images).any(|image| image.outcome != LoadOutcome::Present);
         LoadReport { nodes, read_bytes: read, changed, took: self.km.elapsed() }
-    }
-}
-
-// === impl Node ===
-
-impl Node {
-    fn new(target: Target) -> Self {
-        let error = target.obstacle.clone();
-        Self { target, presence: Vec::new(), names: Vec::new(), survey: Survey::default(), lacks: false, sent: 0, error }
-    }
-
-    fn fail(&mut self, reason: String) {
-        self.error = Some(reason);
-    }
-
-    fn report(&self, wanted: &[Wanted]) -> NodeLoad {
-        let known = wanted.iter().zip(&self.presence).flat_map(|(image, presence)| {
-            let outcome = match presence {
-                Presence::Whole => LoadOutcome::Present,
-                Presence::Unnamed if self.error.is_none() => LoadOutcome::Tagged,
-                Presence::Missing if !self.lacks => LoadOutcome::Loaded,
-                _ => LoadOutcome::Failed,
-            };
-            image.names.iter().map(move |name| ImageLoad { name: name.clone(), outcome })
-        });
-        let outcome = if self.lacks { LoadOutcome::Failed } else { LoadOutcome::Loaded };
-        let told = self.names.iter().map(|name| ImageLoad { name: name.clone(), outcome });
-        NodeLoad {
-            cluster: self.target.cluster.clone(),
-            node: self.target.node.clone(),
-            sent_bytes: self.sent,
-            images: known.chain(told).collect(),
-            error: self.error.clone(),
-        }
-    }
-}
-
-// === impl Job ===
-
-impl Job {
-    fn new(at: usize, node: &str, plan: &Plan, stream: ByteStream) -> Self {
-        let token = RandomState::new().build_hasher().finish();
-        let (folder, key) = (format!("{FOLDER}-{token:016x}"), format!("kindmesh-load-{token:016x}"));
-        let script = |script: &str| {
-            let words = ["sh", "-c", script, "sh", &plan.snapshotter, &folder, &key];
-            ExecRequest::new(words)
-        };
-        let (own, clean) = match plan.mode {
-            Mode::Unpack => (UNPACK, Some(script(CLEAN))),
-            Mode::Import => (IMPORT, None),
-        };
-        let request = ExecRequest { stdin: Some(Stdin::Stream(Arc::new(Mutex::new(stream)))), ..script(own) };
-        Self { at, node: node.to_owned(), request, clean }
-    }
-
-    async fn run(self, engine: &dyn Engine, cancel: &CancellationToken) -> Result<(), String> {
-        let result = node::run(engine, &self.node, self.request, cancel).await.map(drop);
-        if let (Err(reason), Some(clean)) = (&result, self.clean) {
-            // Not under the operation's token: after a cancellation nothing would run.
-            let own = CancellationToken::new();
-            let cleaning = node::run(engine, &self.node, clean, &own);
-            match tokio::time::timeout(CLEAN_LIMIT, cleaning).await {
-                Ok(Ok(_)) => {}
-                failed => tracing::debug!(node = self.node, reason, ?failed, "what was unpacked half may still be there"),
-            }
-        }
-        result
     }
 }
