@@ -54,6 +54,20 @@ impl Bench {
         command
     }
 
+    /// The place.
+    #[allow(dead_code, reason = "every bench is a program of its own and uses what it needs")]
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Writes a file there; its path.
+    #[allow(dead_code, reason = "every bench is a program of its own and uses what it needs")]
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).expect("write a file");
+        path.display().to_string()
+    }
+
     /// Runs the command to its end, listening to its events and to what the kernel says of it. With what
     /// it took comes the document it wrote.
     pub fn run(&self, args: &[&str]) -> (Run, Value) {

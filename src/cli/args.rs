@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::commands::{build, completion, down, get, graph, mesh, network, status, topics, up, verify};
+use super::commands::{build, completion, down, get, graph, load, mesh, network, status, topics, up, verify};
 
 /// Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
 #[derive(Debug, Parser)]
@@ -78,6 +78,8 @@ pub enum Command {
     Verify(verify::VerifyArgs),
     /// Draw a fleet as SVG or Mermaid
     Graph(graph::GraphArgs),
+    /// Load images into nodes
+    Load(load::LoadArgs),
     /// List clusters and nodes, print a kubeconfig
     Get(get::GetArgs),
     /// Work with the mesh of a fleet

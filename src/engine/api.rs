@@ -269,6 +269,10 @@ pub struct ImageInfo {
     pub labels: BTreeMap<String, String>,
     /// Architecture in Go's spelling.
     pub architecture: String,
+    /// Layers, lowest first, by digest of their unpacked content (diff IDs); empty when not told.
+    pub layers: Vec<String>,
+    /// Whether the engine keeps images in a containerd store, packed as they came.
+    pub packed: bool,
 }
 
 /// Progress of a pull.

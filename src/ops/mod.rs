@@ -19,6 +19,7 @@ mod inventory;
 mod kubeconfig_entry;
 mod kubeconfig_file;
 mod limits;
+mod load;
 pub mod mesh;
 mod moments;
 mod network;
@@ -35,6 +36,7 @@ mod up;
 pub use crate::domain::proxy::ProxySettings;
 pub use context::{Kindmesh, KubeconfigTarget};
 pub use error::{Error, ErrorKind, Result};
+pub use load::{ImageLoad, LoadOutcome, LoadReport, LoadRequest, LoadSource, NodeLoad};
 pub use mesh::{VerifiedCluster, VerifyOptions, VerifyReport};
 pub use report::{
     ClusterEntry, ClusterReport, ClusterStatus, DownReport, FleetStatus, MeshMember, MeshReport, MeshStatus, NodeEntry, ServiceStatus,

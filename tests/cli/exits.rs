@@ -39,6 +39,8 @@ fn flags_that_contradict_each_other_are_refused() {
         &["down", "--cluster", "a", "--all"],
         &["status", "-q", "-v"],
         &["status", "--host", "x", "--context", "y"],
+        &["load"],
+        &["load", "shop:dev", "--archive", "shop.tar"],
         &["up", "--clusters", "0"],
         &["up", "--fleet", "Not_A_Name"],
     ] {

@@ -19,6 +19,7 @@ fn help() {
       status      Show fleets: clusters, nodes, pools, addresses
       verify      Prove a mesh by traffic
       graph       Draw a fleet as SVG or Mermaid
+      load        Load images into nodes
       get         List clusters and nodes, print a kubeconfig
       mesh        Work with the mesh of a fleet
       network     Work with networks
@@ -118,6 +119,7 @@ fn every_command_has_help() {
         "status",
         "verify",
         "graph",
+        "load",
         "get",
         "get clusters",
         "get nodes",

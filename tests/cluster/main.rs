@@ -8,6 +8,7 @@
 
 mod interop;
 mod lifecycle;
+mod load;
 mod mesh;
 mod mesh_failover;
 mod mesh_failures;

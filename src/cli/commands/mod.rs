@@ -5,6 +5,7 @@ pub mod completion;
 pub mod down;
 pub mod get;
 pub mod graph;
+pub mod load;
 pub mod mesh;
 pub mod mesh_flags;
 pub mod network;

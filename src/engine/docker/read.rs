@@ -152,6 +152,9 @@ pub(super) fn image(answer: ImageInspect) -> ImageInfo {
         size: answer.size.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
         labels: sorted(answer.config.and_then(|config| config.labels)),
         architecture: answer.architecture.unwrap_or_default(),
+        layers: answer.root_fs.and_then(|root| root.layers).unwrap_or_default(),
+        // Only such a store can tell it.
+        packed: answer.descriptor.is_some(),
     }
 }
 

@@ -79,6 +79,11 @@ impl FakeEngine {
         self.lock().state.add_image(Image::new(reference, reference.as_bytes(), labels));
     }
 
+    /// Adds an image as an inspect tells it, with what a save of it gives.
+    pub fn add_saved_image(&self, info: ImageInfo, archive: Vec<u8>) {
+        self.lock().state.add_image(Image { info, archive: Some(archive) });
+    }
+
     /// Adds an image that can be pulled, with the credentials it wants, if any.
     pub fn add_to_registry(&self, reference: &str, credentials: Option<RegistryCredentials>) {
         self.lock().state.registry.insert(reference.to_owned(), credentials);

@@ -13,6 +13,8 @@ use crate::engine::{EngineErrorKind as Kind, ImageInfo, RegistryCredentials, Res
 #[derive(Debug, Clone)]
 pub(super) struct Image {
     pub info: ImageInfo,
+    /// What a save of it alone gives, when a test set it.
+    pub archive: Option<Vec<u8>>,
 }
 
 // === impl Image ===
@@ -28,7 +30,10 @@ impl Image {
                 size: content.len() as u64,
                 labels,
                 architecture: "amd64".to_owned(),
+                layers: Vec::new(),
+                packed: false,
             },
+            archive: None,
         }
     }
 }
@@ -113,6 +118,11 @@ impl State {
     }
 
     pub(super) fn save(&self, references: &[String]) -> Result<Vec<u8>> {
+        if let [reference] = references
+            && let Some(archive) = self.image(reference).and_then(|image| image.archive.clone())
+        {
+            return Ok(archive);
+        }
         let mut entries = Vec::new();
         for reference in references {
             if self.image(reference).is_none() {
