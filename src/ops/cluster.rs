@@ -74,8 +74,10 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&
         let Some(mesh) = mesh else { return Ok(None) };
         mesh::install(plan, mesh, &server, &scope).await.map(Some)
     };
-    // Workers join what has been written down.
+    // What is finished is not looked at again, so the add-ons come before; and workers join what has been
+    // written down.
     let joined = async {
+        control_plane::addons(plan, &server, printed.as_deref(), &scope).await?;
         let finished = begun.finish(km, plan, &server, &control_plane, &scope).await?;
         Ok::<bool, Error>(finished | join_workers(km, plan, &scope, &control_plane, &made, &states).await?)
     };
@@ -84,9 +86,8 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&
         begun.admit(plan, &server, &scope).await?;
         kubeconfig_entry::write(km, plan.spec.name.as_str(), is_first, &control_plane, &scope).await
     };
-    let (wrote, (), joined, installed, sample, meshed) = tokio::try_join!(
+    let (wrote, joined, installed, sample, meshed) = tokio::try_join!(
         wrote,
-        control_plane::addons(plan, &server, printed.as_deref(), &scope),
         joined,
         install::base(engine, plan, &server, &control_plane, &scope),
         install::addons(plan, &server, &scope),
