@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::commands::{build, completion, down, get, graph, load, mesh, network, status, topics, up, verify};
+use super::commands::{build, completion, down, get, graph, load, mesh, network, rest, status, topics, up, verify};
 
 /// Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
 #[derive(Debug, Parser)]
@@ -72,6 +72,14 @@ pub enum Command {
     Up(up::UpArgs),
     /// Remove a fleet, with everything made for it
     Down(down::DownArgs),
+    /// Suspend a fleet: it keeps its memory and gets no processor
+    Pause(rest::PauseArgs),
+    /// Let a paused fleet go on
+    Resume(rest::ResumeArgs),
+    /// Stop a fleet, keeping what is on its volumes
+    Stop(rest::StopArgs),
+    /// Start a stopped fleet
+    Start(rest::StartArgs),
     /// Show fleets: clusters, nodes, pools, addresses
     Status(status::StatusArgs),
     /// Prove a mesh by traffic
@@ -110,6 +118,8 @@ impl Command {
         let (title, flag) = match self {
             Command::Up(args) => ("kindmesh up", &args.timings),
             Command::Down(args) => ("kindmesh down", &args.timings),
+            Command::Resume(args) => ("kindmesh resume", &args.timings),
+            Command::Start(args) => ("kindmesh start", &args.timings),
             Command::Verify(args) => ("kindmesh verify", &args.timings),
             _ => return None,
         };

@@ -14,6 +14,7 @@ pub mod metallb;
 pub mod moments;
 pub mod nodes;
 pub mod pod_exec;
+pub mod pods;
 pub mod portforward;
 pub mod probe;
 pub mod sample;

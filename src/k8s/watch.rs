@@ -29,7 +29,7 @@ pub(crate) enum Verdict<T> {
 
 /// Delays between attempts to list or watch: soon at first, for servers that are just starting.
 #[derive(Debug, Clone)]
-struct Reconnect {
+pub(crate) struct Reconnect {
     next: Duration,
 }
 
@@ -54,7 +54,7 @@ where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let watched = async {
-        let mut stream = pin!(watcher(api, selection).backoff(Reconnect { next: FIRST_RECONNECT }));
+        let mut stream = pin!(watcher(api, selection).backoff(Reconnect::default()));
         let mut objects = BTreeMap::new();
         let mut listed = BTreeMap::new();
         let mut last = String::from("the API server has not answered yet");
@@ -134,6 +134,12 @@ where
 }
 
 // === impl Reconnect ===
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self { next: FIRST_RECONNECT }
+    }
+}
 
 impl Iterator for Reconnect {
     type Item = Duration;

@@ -23,7 +23,7 @@ use super::error::{Error, ErrorKind, Result};
 const CNI_MANIFEST: &str = "/kind/manifests/default-cni.yaml";
 const STORAGE_MANIFEST: &str = "/kind/manifests/default-storage.yaml";
 /// Namespaces whose pods must run before a cluster counts as ready.
-const SYSTEM_NAMESPACES: [&str; 2] = ["kube-system", "local-path-storage"];
+pub(super) const SYSTEM_NAMESPACES: [&str; 2] = ["kube-system", "local-path-storage"];
 
 /// Applies network and storage from the node's own image. Returns whether anything changed.
 pub(super) async fn base(

@@ -30,6 +30,7 @@ mod preflight;
 mod privileges;
 mod probe_memory;
 mod report;
+mod rest;
 mod status;
 mod up;
 
@@ -42,6 +43,7 @@ pub use report::{
     ClusterEntry, ClusterReport, ClusterStatus, DownReport, FleetStatus, MeshMember, MeshReport, MeshStatus, NodeEntry, ServiceStatus,
     UpReport,
 };
+pub use rest::{RestReport, RestState, RestedCluster, StopOptions};
 pub use up::UpOptions;
 
 #[cfg(test)]

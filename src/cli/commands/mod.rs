@@ -9,6 +9,7 @@ pub mod load;
 pub mod mesh;
 pub mod mesh_flags;
 pub mod network;
+pub mod rest;
 pub mod schema;
 pub mod status;
 pub mod topics;

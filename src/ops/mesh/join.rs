@@ -9,6 +9,7 @@ use super::verify::{VerifyOptions, VerifyReport};
 use crate::domain::fleet::Fleet;
 use crate::domain::istio::GatewayKind;
 use crate::domain::mesh::spec::network_name;
+use crate::domain::name::{ClusterName, FleetName};
 use crate::k8s::istio;
 use crate::ops::api_server;
 use crate::ops::cluster::Built;
@@ -34,7 +35,10 @@ pub(in crate::ops) async fn join(km: &Kindmesh, fleet: &Fleet, built: &[Built], 
         .collect();
     let changed = link::ensure(km, fleet, &members, scope).await?;
     let proof = match spec.verify {
-        true => Some(prove(km, fleet).await?),
+        true => {
+            let clusters = fleet.clusters.iter().map(|cluster| cluster.name.clone()).collect();
+            Some(prove(km, &fleet.name, clusters, fleet.timeouts.mesh_ready).await?)
+        }
         false => None,
     };
     let clusters = members
@@ -51,15 +55,14 @@ pub(in crate::ops) async fn join(km: &Kindmesh, fleet: &Fleet, built: &[Built], 
 }
 
 /// Calls through the mesh until all is right; endpoints follow the last secret within seconds.
-async fn prove(km: &Kindmesh, fleet: &Fleet) -> Result<VerifyReport> {
-    let clusters = fleet.clusters.iter().map(|cluster| cluster.name.clone()).collect();
-    let options = VerifyOptions { wait: fleet.timeouts.mesh_ready, clusters, ..VerifyOptions::default() };
-    let report = km.verify(&fleet.name, &options).await?;
+pub(in crate::ops) async fn prove(km: &Kindmesh, fleet: &FleetName, clusters: Vec<ClusterName>, wait: Duration) -> Result<VerifyReport> {
+    let options = VerifyOptions { wait, clusters, ..VerifyOptions::default() };
+    let report = km.verify(fleet, &options).await?;
     if report.ok {
         return Ok(report);
     }
-    let error = Error::new(ErrorKind::Unproven, format!("the mesh of fleet {} is not proven: {}", fleet.name, first(&report)));
-    Err(error.hint(format!("`kindmesh verify --fleet {}` tells all that is wrong, and what to do", fleet.name)))
+    let error = Error::new(ErrorKind::Unproven, format!("the mesh of fleet {fleet} is not proven: {}", first(&report)));
+    Err(error.hint(format!("`kindmesh verify --fleet {fleet}` tells all that is wrong, and what to do")))
 }
 
 /// Takes a cluster that is about to go out of the meshes of its fleet's other clusters. One that cannot

@@ -7,7 +7,7 @@ use super::super::error::{Error, ErrorKind, Result};
 use super::super::inventory::Inventory;
 
 /// Reads what the engine has, and which clusters of it are the fleet's: one at least.
-pub(super) async fn read(kindmesh: &Kindmesh, fleet: &FleetName) -> Result<(Inventory, Vec<ClusterName>)> {
+pub(in crate::ops) async fn read(kindmesh: &Kindmesh, fleet: &FleetName) -> Result<(Inventory, Vec<ClusterName>)> {
     let inventory = Inventory::read(kindmesh.engine.as_ref()).await?;
     let mut clusters: Vec<ClusterName> = inventory.of_fleet(fleet).map(|(name, _)| name.parse()).collect::<Result<_, _>>()?;
     if clusters.is_empty() {

@@ -9,7 +9,7 @@ pub mod input;
 mod install;
 mod join;
 mod link;
-mod members;
+pub(super) mod members;
 mod observe;
 mod offline;
 mod plan;
@@ -23,7 +23,7 @@ pub use input::MeshInput;
 pub use verify::{VerifiedCluster, VerifyOptions, VerifyReport};
 
 pub(super) use install::{Installed, ensure as install};
-pub(super) use join::{forget, join};
+pub(super) use join::{forget, join, prove};
 pub(super) use plan::{MeshPlan, Request};
 
 #[cfg(test)]

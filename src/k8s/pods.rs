@@ -1,0 +1,106 @@
+//! Pods: where there are any, and those that wait for nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+
+use futures_util::StreamExt as _;
+use futures_util::future::try_join_all;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, ListParams, Preconditions};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, ResourceExt};
+
+use super::client::ApiServer;
+use super::error::{K8sError, RequestErrorKind, Result};
+use super::state;
+use super::wait::Starts;
+use super::watch::Reconnect;
+
+/// What the kubelet calls a container that it does not start again yet.
+const BACKED_OFF: &str = "CrashLoopBackOff";
+
+/// Namespaces that have pods.
+///
+/// # Errors
+/// The request's.
+pub async fn namespaces(server: &ApiServer) -> Result<BTreeSet<String>> {
+    let api: Api<Pod> = Api::all(server.client());
+    // Names are enough.
+    let pods = api.list_metadata(&ListParams::default()).await.map_err(|error| server.error("list", "pods", &error))?;
+    Ok(pods.items.iter().filter_map(ResourceExt::namespace).collect())
+}
+
+/// Replaces pods of these namespaces that are older than the last start of their node, and that the
+/// kubelet has put off because they could not work when everything started at once: it would try
+/// them again only after 10 s, then 20 s, and so on. Their controllers make new ones at once. Goes on
+/// until it is dropped.
+///
+/// # Errors
+/// The requests'.
+pub async fn replace_backed_off(server: &ApiServer, namespaces: &[&str], starts: &Starts) -> Result<Infallible> {
+    try_join_all(namespaces.iter().map(|namespace| replace_in(server, namespace, starts))).await?;
+    std::future::pending().await
+}
+
+async fn replace_in(server: &ApiServer, namespace: &str, starts: &Starts) -> Result<Infallible> {
+    let api: Api<Pod> = Api::namespaced(server.client(), namespace);
+    let mut pods = std::pin::pin!(watcher(api.clone(), watcher::Config::default()).backoff(Reconnect::default()));
+    let mut replaced = BTreeMap::new();
+    loop {
+        // What a watch cannot tell now it tells when it has connected again.
+        let Some(Ok(Event::Apply(pod) | Event::InitApply(pod))) = pods.next().await else { continue };
+        if !is_put_off(&pod, starts) {
+            continue;
+        }
+        let (name, Some(uid)) = (pod.name_any(), pod.uid()) else { continue };
+        if replaced.insert(name.clone(), uid.clone()).as_ref() == Some(&uid) {
+            continue;
+        }
+        let only_this = Preconditions { uid: Some(uid), resource_version: None };
+        let at_once = DeleteParams { preconditions: Some(only_this), ..DeleteParams::default() }.grace_period(0);
+        match api.delete(&name, &at_once).await.map_err(|error| server.error("delete", format!("pod {namespace}/{name}"), &error)) {
+            // Somebody else has done it.
+            Ok(_) | Err(K8sError::Request { kind: RequestErrorKind::NotFound | RequestErrorKind::Conflict, .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether a controller can make the pod anew, it is from before the start of its node, and it waits.
+fn is_put_off(pod: &Pod, starts: &Starts) -> bool {
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+    let Some(start) = node.and_then(|node| starts.get(node)) else { return false };
+    let old = pod.creation_timestamp().is_some_and(|created| created.0.as_second() < *start);
+    let kept = pod.owner_references().iter().any(|owner| owner.controller == Some(true) && owner.kind != "Node");
+    let statuses = pod.status.iter().flat_map(|status| status.init_container_statuses.iter().chain(&status.container_statuses).flatten());
+    let mut waiting = statuses.filter_map(|status| status.state.as_ref()?.waiting.as_ref()?.reason.as_deref());
+    old && kept && state::pod_counts(pod) && waiting.any(|reason| reason == BACKED_OFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn only_old_pods_that_have_a_controller_and_wait_are_replaced() {
+        let starts: Starts = [("n".to_owned(), 1_800_000_000)].into();
+        let case = |created: &str, owner: &str, state: Value| {
+            let status = json!({"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 1, "state": state});
+            let pod = json!({
+                "metadata": {"name": "p", "creationTimestamp": created,
+                    "ownerReferences": [{"apiVersion": "v1", "kind": owner, "name": "o", "uid": "u", "controller": true}]},
+                "spec": {"nodeName": "n", "containers": []}, "status": {"phase": "Running", "containerStatuses": [status]},
+            });
+            is_put_off(&serde_json::from_value(pod).unwrap(), &starts)
+        };
+        let (before, after) = ("2027-01-15T07:59:59Z", "2027-01-15T08:00:01Z");
+        let waits = json!({"waiting": {"reason": BACKED_OFF}});
+        assert!(case(before, "ReplicaSet", waits.clone()));
+        assert!(!case(after, "ReplicaSet", waits.clone()), "it was made anew once already");
+        assert!(!case(before, "Node", waits), "nobody makes a static pod anew");
+        assert!(!case(before, "ReplicaSet", json!({"running": {"startedAt": before}})));
+    }
+}

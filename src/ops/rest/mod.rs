@@ -1,0 +1,12 @@
+//! Fleets put to rest and woken: paused and resumed, stopped and started.
+
+mod report;
+mod sleep;
+mod system;
+mod wake;
+
+pub use report::{RestReport, RestState, RestedCluster};
+pub use sleep::StopOptions;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! Waking a fleet: its nodes go on or start again, and it is as it was when that is told.
+
+use std::time::Duration;
+
+use futures_util::future::{join_all, try_join_all};
+
+use super::report::{RestReport, RestState};
+use super::sleep::{nodes_of, on_all, refuse, report};
+use super::system;
+use crate::domain::fleet::Timeouts;
+use crate::domain::name::FleetName;
+use crate::engine::{ContainerInfo, ContainerState};
+use crate::k8s::{ApiServer, Deadline, istio, mesh_objects, wait};
+use crate::ops::context::{Kindmesh, Outcome, Scope};
+use crate::ops::error::{Error, ErrorKind, Result};
+use crate::ops::install::failed;
+use crate::ops::inventory::Inventory;
+use crate::ops::mesh::prove;
+use crate::ops::{api_server, boot, kubeconfig_entry};
+
+/// Letting a node go on takes some milliseconds.
+const RESUME_DEADLINE: Duration = Duration::from_secs(60);
+/// For the engine to start a container, beside the node's own boot.
+const START_SLACK: Duration = Duration::from_secs(60);
+
+impl Kindmesh {
+    /// Lets a paused fleet go on, and waits until its API servers answer and its mesh, if it has one
+    /// with the sample, is proven.
+    ///
+    /// # Errors
+    /// When there is no such fleet, a node is stopped (nothing is touched then), one could not be
+    /// resumed, or the fleet does not become what it was.
+    pub async fn resume(&self, fleet: &FleetName) -> Result<RestReport> {
+        let km = self.begin();
+        let clusters = nodes_of(&km, fleet).await?;
+        let ended = |node: &ContainerInfo| !matches!(node.state, ContainerState::Running | ContainerState::Paused);
+        refuse(&clusters, ended, |names| {
+            Error::new(ErrorKind::Conflict, format!("fleet {fleet} cannot be resumed: {names} not paused but stopped"))
+                .hint(format!("start it: `kindmesh start --fleet {fleet}`"))
+        })?;
+        let (engine, scope) = (km.engine.as_ref(), km.fleet_scope());
+        let paused = |node: &ContainerInfo| node.state == ContainerState::Paused;
+        let changed =
+            on_all(&scope, "resume nodes", RESUME_DEADLINE, &clusters, paused, async |node| Ok(engine.unpause_container(&node.id).await?))
+                .await?;
+        let servers = on_clusters(&km, &clusters, async |cluster, _| {
+            let scope = km.cluster_scope(cluster);
+            let server = connect(&km, cluster).await?;
+            answers(&server, &scope).await?;
+            Ok(server)
+        });
+        let servers = servers.await?;
+        finish(&km, fleet, &scope, &servers, report(&km, fleet, RestState::Running, &clusters, &changed)).await
+    }
+
+    /// Starts a stopped fleet, or lets a paused one go on, and repairs what a restart moves: the nodes
+    /// follow their new addresses themselves, kubeconfig entries follow the published ports. Waits until
+    /// everything that kindmesh installed runs again and the mesh, if there is one with the sample, is
+    /// proven. Pools, certificates and remote secrets are those from before.
+    ///
+    /// # Errors
+    /// When there is no such fleet, a node of it never ran (nothing is touched then), one does not start,
+    /// or the fleet does not become what it was.
+    pub async fn start(&self, fleet: &FleetName) -> Result<RestReport> {
+        let km = self.begin();
+        let clusters = nodes_of(&km, fleet).await?;
+        refuse(
+            &clusters,
+            |node| node.state == ContainerState::Created,
+            |names| {
+                Error::new(ErrorKind::Conflict, format!("fleet {fleet} was never finished: {names} still to be started for the first time"))
+                    .hint("run `kindmesh up` with the description of the fleet again")
+            },
+        )?;
+        let (engine, scope) = (km.engine.as_ref(), km.fleet_scope());
+        let timeouts = Timeouts::default();
+        let at_rest = |node: &ContainerInfo| node.state != ContainerState::Running;
+        let deadline = timeouts.node_boot + START_SLACK;
+        let changed = on_all(&scope, "start nodes", deadline, &clusters, at_rest, async |node| {
+            boot::ensure_started(engine, &node).await?;
+            let node = engine.inspect_container(&node.id).await?;
+            boot::wait_booted(engine, &node, timeouts.node_boot, &scope.cancel).await
+        });
+        let changed = changed.await?;
+        let servers = on_clusters(&km, &clusters, async |cluster, nodes| {
+            let scope = km.cluster_scope(cluster);
+            let inventory = Inventory::read(engine).await?;
+            let server = connect(&km, cluster).await?;
+            // Told by an inspect only: when each was started.
+            let nodes = try_join_all(nodes.iter().map(|node| engine.inspect_container(&node.id))).await?;
+            tokio::try_join!(
+                kubeconfig_entry::write(&km, cluster, false, inventory.control_plane(cluster)?, &scope),
+                answers(&server, &scope),
+            )?;
+            system::ready(&server, &nodes, timeouts.cluster_ready, &scope).await?;
+            Ok(server)
+        });
+        let servers = servers.await?;
+        finish(&km, fleet, &scope, &servers, report(&km, fleet, RestState::Running, &clusters, &changed)).await
+    }
+}
+
+/// Does something with all clusters at once; one that fails does not stop the others.
+async fn on_clusters<'a, F: Future<Output = Result<ApiServer>>>(
+    km: &Kindmesh,
+    clusters: &'a [(String, Vec<ContainerInfo>)],
+    work: impl Fn(&'a str, &'a [ContainerInfo]) -> F,
+) -> Result<Vec<ApiServer>> {
+    let results = join_all(clusters.iter().map(|(cluster, nodes)| {
+        let work = work(cluster, nodes);
+        async move { km.cluster_scope(cluster).within(work).await.map_err(|error| error.within(format_args!("cluster {cluster}"))) }
+    }))
+    .await;
+    let (done, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    let mut failed = failed.into_iter().filter_map(Result::err);
+    match failed.next() {
+        None => done.into_iter().collect(),
+        Some(first) => Err(failed.fold(first, |error, other| error.hint(format!("also failed: {}", other.one_line())))),
+    }
+}
+
+async fn connect(km: &Kindmesh, cluster: &str) -> Result<ApiServer> {
+    // Read anew: only a container that runs tells its published port.
+    let inventory = Inventory::read(km.engine.as_ref()).await?;
+    api_server::connect(km.engine.as_ref(), cluster, inventory.control_plane(cluster)?).await
+}
+
+async fn answers(server: &ApiServer, scope: &Scope) -> Result<()> {
+    const STEP: &str = "wait for the API server";
+    let deadline = Timeouts::default().cluster_ready;
+    scope
+        .step(STEP, deadline, async {
+            let seen = |state: &str| scope.progress(STEP, state);
+            wait::ready(server, Deadline::after(deadline), &seen).await.map_err(|error| failed(STEP, error))?;
+            Ok(Outcome::unchanged(()))
+        })
+        .await
+}
+
+/// Proves the mesh, where there is one that can be.
+async fn finish(km: &Kindmesh, fleet: &FleetName, scope: &Scope, servers: &[ApiServer], mut report: RestReport) -> Result<RestReport> {
+    let looks = servers.iter().map(|server| async move {
+        let (control_plane, sample) = tokio::try_join!(istio::control_plane(server), mesh_objects::sample_pods(server))
+            .map_err(|error| failed("look for a mesh", error))?;
+        Ok::<_, Error>((control_plane.is_some(), !sample.is_empty()))
+    });
+    let looks = try_join_all(looks).await?;
+    let (meshed, sample) = (looks.iter().any(|(meshed, _)| *meshed), looks.iter().any(|(_, sample)| *sample));
+    if meshed && sample {
+        report.proof = Some(prove(km, fleet, Vec::new(), Timeouts::default().mesh_ready).await?);
+    } else if meshed {
+        scope.note("prove the mesh", "the mesh has no sample to send traffic through; it is not proven");
+    }
+    report.took = km.elapsed();
+    Ok(report)
+}
