@@ -6,11 +6,13 @@ use super::hand;
 use super::peer::image;
 use super::table::Table;
 
+/// The figure that the times of fleets at rest are set beside.
+pub const FIGURE: &str = "from nothing to a verified mesh of two";
+
 const FLEET: &str = "speedmesh";
 
 /// The figures: time and the nodes' CPU seconds.
 pub fn measure(bench: &Bench, compared: bool, rounds: usize, wanted: &dyn Fn(&str) -> bool, table: &mut Table) {
-    const FIGURE: &str = "from nothing to a verified mesh of two";
     if !wanted(FIGURE) {
         return;
     }

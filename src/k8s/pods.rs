@@ -12,10 +12,11 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
 
 use super::client::ApiServer;
+use super::deadline::{Deadline, Observer};
 use super::error::{K8sError, RequestErrorKind, Result};
 use super::state;
 use super::wait::Starts;
-use super::watch::Reconnect;
+use super::watch::{Reconnect, Verdict, until};
 
 /// What the kubelet calls a container that it does not start again yet.
 const BACKED_OFF: &str = "CrashLoopBackOff";
@@ -43,6 +44,49 @@ pub async fn replace_backed_off(server: &ApiServer, namespaces: &[&str], starts:
     std::future::pending().await
 }
 
+/// Replaces the selected pods that are older than the last start of their node and are not ready since
+/// then; their controllers make new ones at once. Returns how many.
+///
+/// # Errors
+/// The requests'.
+pub async fn replace_unready(server: &ApiServer, namespace: &str, selector: &str, starts: &Starts) -> Result<usize> {
+    let api: Api<Pod> = Api::namespaced(server.client(), namespace);
+    let pods = api
+        .list(&ListParams::default().labels(selector))
+        .await
+        .map_err(|error| server.error("list", format!("pods of namespace {namespace}"), &error))?;
+    let unready = |pod: &&Pod| is_of_before(pod, starts) && state::pod(pod).and_then(|()| state::pod_is_current(pod, starts)).is_err();
+    let unready: Vec<&Pod> = pods.items.iter().filter(unready).collect();
+    try_join_all(unready.iter().map(|pod| delete(server, &api, namespace, pod))).await?;
+    Ok(unready.len())
+}
+
+/// Waits until every selected pod is ready, as the kubelet tells since the last start of its node, and
+/// there is one at least.
+///
+/// # Errors
+/// `Timeout`, with the pod that is not.
+pub async fn current(
+    server: &ApiServer,
+    namespace: &str,
+    selector: &str,
+    starts: &Starts,
+    deadline: Deadline,
+    observer: Observer<'_>,
+) -> Result<()> {
+    let api: Api<Pod> = Api::namespaced(server.client(), namespace);
+    let awaited = format!("pods {selector} in {namespace}");
+    until(api, watcher::Config::default().labels(selector), &awaited, deadline, observer, |pods| {
+        let counted: Vec<&Pod> = pods.values().filter(|pod| state::pod_counts(pod)).collect();
+        if counted.is_empty() {
+            return Verdict::NotYet(format!("no pod {selector} in {namespace} yet"));
+        }
+        let mut complaints = counted.into_iter().filter_map(|pod| state::pod(pod).and_then(|()| state::pod_is_current(pod, starts)).err());
+        complaints.next().map_or(Verdict::Done(()), Verdict::NotYet)
+    })
+    .await
+}
+
 async fn replace_in(server: &ApiServer, namespace: &str, starts: &Starts) -> Result<Infallible> {
     let api: Api<Pod> = Api::namespaced(server.client(), namespace);
     let mut pods = std::pin::pin!(watcher(api.clone(), watcher::Config::default()).backoff(Reconnect::default()));
@@ -53,29 +97,39 @@ async fn replace_in(server: &ApiServer, namespace: &str, starts: &Starts) -> Res
         if !is_put_off(&pod, starts) {
             continue;
         }
-        let (name, Some(uid)) = (pod.name_any(), pod.uid()) else { continue };
-        if replaced.insert(name.clone(), uid.clone()).as_ref() == Some(&uid) {
-            continue;
-        }
-        let only_this = Preconditions { uid: Some(uid), resource_version: None };
-        let at_once = DeleteParams { preconditions: Some(only_this), ..DeleteParams::default() }.grace_period(0);
-        match api.delete(&name, &at_once).await.map_err(|error| server.error("delete", format!("pod {namespace}/{name}"), &error)) {
-            // Somebody else has done it.
-            Ok(_) | Err(K8sError::Request { kind: RequestErrorKind::NotFound | RequestErrorKind::Conflict, .. }) => {}
-            Err(error) => return Err(error),
+        let (name, uid) = (pod.name_any(), pod.uid());
+        if replaced.insert(name, uid.clone()) != Some(uid) {
+            delete(server, &api, namespace, &pod).await?;
         }
     }
 }
 
-/// Whether a controller can make the pod anew, it is from before the start of its node, and it waits.
+/// Deletes this very pod, not another one of its name. Nothing in it is waited for.
+async fn delete(server: &ApiServer, api: &Api<Pod>, namespace: &str, pod: &Pod) -> Result<()> {
+    let only_this = Preconditions { uid: pod.uid(), resource_version: None };
+    let at_once = DeleteParams { preconditions: Some(only_this), ..DeleteParams::default() }.grace_period(0);
+    let name = pod.name_any();
+    match api.delete(&name, &at_once).await.map_err(|error| server.error("delete", format!("pod {namespace}/{name}"), &error)) {
+        // Somebody else has done it.
+        Ok(_) | Err(K8sError::Request { kind: RequestErrorKind::NotFound | RequestErrorKind::Conflict, .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a pod of before the start of its node waits to be tried again.
 fn is_put_off(pod: &Pod, starts: &Starts) -> bool {
+    let statuses = pod.status.iter().flat_map(|status| status.init_container_statuses.iter().chain(&status.container_statuses).flatten());
+    let mut waiting = statuses.filter_map(|status| status.state.as_ref()?.waiting.as_ref()?.reason.as_deref());
+    is_of_before(pod, starts) && waiting.any(|reason| reason == BACKED_OFF)
+}
+
+/// Whether a pod was made before its node was started last, and has a controller that makes it anew.
+fn is_of_before(pod: &Pod, starts: &Starts) -> bool {
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
     let Some(start) = node.and_then(|node| starts.get(node)) else { return false };
     let old = pod.creation_timestamp().is_some_and(|created| created.0.as_second() < *start);
     let kept = pod.owner_references().iter().any(|owner| owner.controller == Some(true) && owner.kind != "Node");
-    let statuses = pod.status.iter().flat_map(|status| status.init_container_statuses.iter().chain(&status.container_statuses).flatten());
-    let mut waiting = statuses.filter_map(|status| status.state.as_ref()?.waiting.as_ref()?.reason.as_deref());
-    old && kept && state::pod_counts(pod) && waiting.any(|reason| reason == BACKED_OFF)
+    old && kept && state::pod_counts(pod)
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ fn published_server(engine: &dyn Engine, cluster: &str, control_plane: &Containe
                     ErrorKind::Cluster,
                     format!("the API server of cluster {cluster} is not published: node {} is not running", control_plane.name),
                 )
-                .hint("run `kindmesh up` again to start it")
+                .hint("`kindmesh start` starts a stopped fleet; one that was never finished needs `kindmesh up`")
             },
         )?;
     let host = match (engine.remote_host(), port.host_ip) {

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use crate::domain::istio::GatewayKind;
 use crate::domain::mesh::spec::SYSTEM_NAMESPACE;
 use crate::domain::name::FleetName;
-use crate::engine::ContainerInfo;
+use crate::engine::{ContainerInfo, ContainerState};
 use crate::k8s::{self, ApiServer};
 
 use super::api_server;
@@ -132,6 +132,12 @@ impl Kindmesh {
         };
         let server = async {
             let control_plane = inventory.control_plane(cluster)?;
+            if control_plane.state == ContainerState::Paused {
+                return Err(Error::new(
+                    ErrorKind::Cluster,
+                    format!("node {} is paused; `kindmesh resume` lets it go on", control_plane.name),
+                ));
+            }
             api_server::connect(self.engine.as_ref(), cluster, control_plane).await
         };
         match server.await {

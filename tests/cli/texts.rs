@@ -16,6 +16,10 @@ fn help() {
     Commands:
       up          Create a fleet, or complete it
       down        Remove a fleet, with everything made for it
+      pause       Suspend a fleet: it keeps its memory and gets no processor
+      resume      Let a paused fleet go on
+      stop        Stop a fleet, keeping what is on its volumes
+      start       Start a stopped fleet
       status      Show fleets: clusters, nodes, pools, addresses
       verify      Prove a mesh by traffic
       graph       Draw a fleet as SVG or Mermaid
@@ -116,6 +120,10 @@ fn every_command_has_help() {
     let commands = [
         "up",
         "down",
+        "pause",
+        "resume",
+        "stop",
+        "start",
         "status",
         "verify",
         "graph",

@@ -16,5 +16,6 @@ mod mesh_support;
 mod network;
 mod nodes;
 mod refusals;
+mod rest;
 mod support;
 mod workloads;

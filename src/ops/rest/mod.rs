@@ -1,5 +1,6 @@
 //! Fleets put to rest and woken: paused and resumed, stopped and started.
 
+mod mesh;
 mod report;
 mod sleep;
 mod system;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::mesh;
 use crate::domain::mesh::objects::SAMPLE_NAMESPACE;
 use crate::domain::mesh::spec::SYSTEM_NAMESPACE;
 use crate::engine::ContainerInfo;
@@ -29,7 +30,10 @@ pub(super) async fn ready(server: &ApiServer, nodes: &[ContainerInfo], deadline:
             let namespaces: Vec<&str> =
                 SYSTEM_NAMESPACES.into_iter().chain(OPTIONAL_NAMESPACES).filter(|namespace| there.contains(*namespace)).collect();
             wait::nodes_ready(server, &names, deadline, &seen).await.map_err(|error| failed("wait for nodes", error))?;
-            let running = wait::system_pods_running(server, &namespaces, &starts, deadline, &seen);
+            let running = async {
+                mesh::renew(server, &starts, deadline, &seen).await?;
+                wait::system_pods_running(server, &namespaces, &starts, deadline, &seen).await
+            };
             // Pods that started before the service network was back wait for their kubelet's next try, for longer
             // each time.
             tokio::select! {

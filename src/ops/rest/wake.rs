@@ -82,30 +82,35 @@ impl Kindmesh {
             boot::wait_booted(engine, &node, timeouts.node_boot, &scope.cancel).await
         });
         let changed = changed.await?;
-        let servers = on_clusters(&km, &clusters, async |cluster, nodes| {
+        let servers = on_clusters(&km, &clusters, async |cluster, _| {
             let scope = km.cluster_scope(cluster);
             let inventory = Inventory::read(engine).await?;
             let server = connect(&km, cluster).await?;
-            // Told by an inspect only: when each was started.
-            let nodes = try_join_all(nodes.iter().map(|node| engine.inspect_container(&node.id))).await?;
             tokio::try_join!(
                 kubeconfig_entry::write(&km, cluster, false, inventory.control_plane(cluster)?, &scope),
                 answers(&server, &scope),
             )?;
-            system::ready(&server, &nodes, timeouts.cluster_ready, &scope).await?;
             Ok(server)
         });
         let servers = servers.await?;
+        // Now that all API servers answer: control planes of a mesh read each other's.
+        let ready = on_clusters(&km, &clusters, async |cluster, nodes| {
+            let Some((server, _)) = servers.iter().zip(&clusters).find(|(_, (name, _))| name == cluster) else { return Ok(()) };
+            // Told by an inspect only: when each was started.
+            let nodes = try_join_all(nodes.iter().map(|node| engine.inspect_container(&node.id))).await?;
+            system::ready(server, &nodes, timeouts.cluster_ready, &km.cluster_scope(cluster)).await
+        });
+        ready.await?;
         finish(&km, fleet, &scope, &servers, report(&km, fleet, RestState::Running, &clusters, &changed)).await
     }
 }
 
 /// Does something with all clusters at once; one that fails does not stop the others.
-async fn on_clusters<'a, F: Future<Output = Result<ApiServer>>>(
+async fn on_clusters<'a, T, F: Future<Output = Result<T>>>(
     km: &Kindmesh,
     clusters: &'a [(String, Vec<ContainerInfo>)],
     work: impl Fn(&'a str, &'a [ContainerInfo]) -> F,
-) -> Result<Vec<ApiServer>> {
+) -> Result<Vec<T>> {
     let results = join_all(clusters.iter().map(|(cluster, nodes)| {
         let work = work(cluster, nodes);
         async move { km.cluster_scope(cluster).within(work).await.map_err(|error| error.within(format_args!("cluster {cluster}"))) }
