@@ -5,6 +5,7 @@ mod mesh;
 mod network;
 mod preflight;
 mod privileges;
+mod rest;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

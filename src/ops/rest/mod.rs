@@ -8,6 +8,3 @@ mod wake;
 
 pub use report::{RestReport, RestState, RestedCluster};
 pub use sleep::StopOptions;
-
-#[cfg(test)]
-mod tests;

@@ -1,8 +1,8 @@
 //! The engine's side of it, on an engine in memory. Clusters that answer are needed for the rest.
 
+use super::{engine, kindmesh, node};
 use crate::engine::fake::{FakeEngine, Fault, Verb, When};
 use crate::engine::{ContainerState, Engine as _, EngineErrorKind};
-use crate::ops::tests::{engine, kindmesh, node};
 use crate::ops::{ErrorKind, RestState, StopOptions};
 
 async fn duo() -> std::sync::Arc<FakeEngine> {
