@@ -98,7 +98,9 @@ async fn client(bench: &Bench, cluster: &str) -> Result<(), String> {
     let options = kube::config::KubeConfigOptions { context: Some(format!("kind-{cluster}")), ..Default::default() };
     let config = kube::config::Kubeconfig::from_yaml(&text).expect("a kubeconfig");
     let mut config = kube::Config::from_custom_kubeconfig(config, &options).await.expect("an entry");
-    config.read_timeout = Some(std::time::Duration::from_secs(3));
+    // A node that is paused takes connections, and says nothing.
+    let patience = Some(std::time::Duration::from_secs(3));
+    (config.connect_timeout, config.read_timeout) = (patience, patience);
     let client = kube::Client::try_from(config).expect("a client");
     client.apiserver_version().await.map(drop).map_err(|error| error.to_string())
 }
