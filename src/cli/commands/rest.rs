@@ -16,7 +16,8 @@ use crate::ops::{RestReport, RestState, StopOptions};
 
 const PAUSE_EXAMPLES: &str = "\
 Suspends every node at once. A paused fleet needs no processor time and keeps its memory, addresses
-and connections; `kindmesh resume` lets it go on within a second or two, and so does `kindmesh up`.
+and connections; `kindmesh resume` lets it go on, within seconds after a short pause, and so does
+`kindmesh up`.
 
 Examples:
   kindmesh pause                     the fleet of kindmesh.yaml, or else the one that `up` makes without a file
