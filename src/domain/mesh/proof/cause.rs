@@ -104,7 +104,9 @@ impl Cause {
     pub fn next_step(self) -> &'static str {
         match self {
             Cause::NoClusters => "make a fleet with `kindmesh up --mesh`",
-            Cause::ApiServerUnreachable => "run `kindmesh status`; `kindmesh up --mesh` starts what is stopped",
+            Cause::ApiServerUnreachable => {
+                "run `kindmesh status`; `kindmesh resume` and `kindmesh start`, with the same `--fleet`, wake what is paused or stopped"
+            }
             Cause::NoIstiod => {
                 "install the mesh with `kindmesh up --mesh`, or look why: kubectl -n istio-system describe pods -l app=istiod"
             }
