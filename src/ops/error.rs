@@ -44,6 +44,16 @@ pub enum ErrorKind {
     Cancelled,
 }
 
+/// What was done at once for several clusters: everything, or the first failure with the others as hints.
+pub(super) fn all_or_first<T>(results: Vec<Result<T>>) -> Result<Vec<T>> {
+    let (done, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    let mut failed = failed.into_iter().filter_map(Result::err);
+    match failed.next() {
+        None => done.into_iter().collect(),
+        Some(first) => Err(failed.fold(first, |error, other| error.hint(format!("also failed: {}", other.one_line())))),
+    }
+}
+
 // === impl Error ===
 
 impl Error {

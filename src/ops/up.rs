@@ -18,7 +18,7 @@ use crate::engine::{ContainerInfo, ContainerState, Engine};
 
 use super::cluster::{self, Built, ClusterPlan};
 use super::context::{Kindmesh, Outcome, Scope};
-use super::error::{Error, ErrorKind, Result};
+use super::error::{Error, ErrorKind, Result, all_or_first};
 use super::image::{self, NodeImage};
 use super::inventory::Inventory;
 use super::mesh::{self, MeshPlan};
@@ -271,14 +271,7 @@ async fn build(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Vec<
             .map_err(|error| error.within(format_args!("cluster {}", plan.spec.name)))
     }))
     .await;
-    let (done, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
-    let mut failed: Vec<Error> = failed.into_iter().filter_map(Result::err).collect();
-    if failed.is_empty() {
-        return done.into_iter().collect();
-    }
-    let first = failed.remove(0);
-    let others = failed.into_iter().map(|error| error.one_line());
-    Err(others.fold(first, |error, other| error.hint(format!("also failed: {other}"))))
+    all_or_first(results)
 }
 
 /// Fixed addresses of all nodes, on a network of the fleet's own.

@@ -14,7 +14,7 @@ use crate::domain::pki::{CaBundle, CertificateSummary, PkiError, Root, Verdict};
 use crate::k8s::{ApiServer, Deadline, Observer, cacerts};
 use crate::ops::api_server;
 use crate::ops::context::{Kindmesh, Outcome};
-use crate::ops::error::{Error, ErrorKind, Result};
+use crate::ops::error::{Error, ErrorKind, Result, all_or_first};
 use crate::ops::install::failed;
 use crate::ops::inventory::Inventory;
 
@@ -155,12 +155,7 @@ impl Kindmesh {
             }
         }))
         .await;
-        let (done, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
-        let mut failed = failed.into_iter().filter_map(Result::err);
-        match failed.next() {
-            None => done.into_iter().collect(),
-            Some(first) => Err(failed.fold(first, |error, other| error.hint(format!("also failed: {}", other.one_line())))),
-        }
+        all_or_first(results)
     }
 
     /// The root of a fleet's mesh: the stored one, or else `own`, or else a new one, which is stored.

@@ -12,7 +12,7 @@ use crate::domain::name::FleetName;
 use crate::engine::{ContainerInfo, ContainerState};
 use crate::k8s::{ApiServer, Deadline, istio, mesh_objects, wait};
 use crate::ops::context::{Kindmesh, Outcome, Scope};
-use crate::ops::error::{Error, ErrorKind, Result};
+use crate::ops::error::{Error, ErrorKind, Result, all_or_first};
 use crate::ops::install::failed;
 use crate::ops::inventory::Inventory;
 use crate::ops::mesh::prove;
@@ -127,12 +127,7 @@ async fn on_clusters<'a, T, F: Future<Output = Result<T>>>(
         async move { km.cluster_scope(cluster).within(work).await.map_err(|error| error.within(format_args!("cluster {cluster}"))) }
     }))
     .await;
-    let (done, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
-    let mut failed = failed.into_iter().filter_map(Result::err);
-    match failed.next() {
-        None => done.into_iter().collect(),
-        Some(first) => Err(failed.fold(first, |error, other| error.hint(format!("also failed: {}", other.one_line())))),
-    }
+    all_or_first(results)
 }
 
 async fn connect(km: &Kindmesh, cluster: &str) -> Result<ApiServer> {
