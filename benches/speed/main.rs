@@ -1,6 +1,6 @@
-//! kindmesh beside its peers, in one run, on one engine, with one node image: clusters and their removal beside
-//! the real kind, meshes beside a script with kind, kubectl and helm. Writes a table, `target/bench/latest.json`
-//! and `target/bench/latest.svg`.
+//! kindmesh beside its peers, in one run, on one engine, with one node image: clusters, their removal and loading
+//! an image beside the real kind (whose `load` needs the docker command), meshes beside a script with kind, kubectl
+//! and helm. Writes a table, `target/bench/latest.json` and `target/bench/latest.svg`.
 //!
 //! ```text
 //! cargo bench --bench speed
@@ -30,7 +30,9 @@ mod hand;
 mod chart;
 mod clusters;
 mod growth;
+mod load;
 mod mesh;
+mod noise;
 mod peer;
 mod probe;
 mod rest;
@@ -50,6 +52,7 @@ fn main() {
 
     clusters::measure(&bench, kind.as_ref(), rounds, &wanted, &mut table);
     mesh::measure(&bench, kind.is_some(), rounds, &wanted, &mut table);
+    load::measure(&bench, kind.as_ref(), rounds, &wanted, &mut table);
     rest::measure(&bench, rounds, &wanted, &mut table);
     let growth = if wanted("growth") { growth::measure(&bench) } else { Vec::new() };
 

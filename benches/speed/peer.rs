@@ -35,6 +35,11 @@ impl Kind {
         Some(Self { program, image: image() })
     }
 
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Starts to create a cluster.
     pub fn create(&self, name: &str, kubeconfig: &Path) -> std::process::Child {
         let mut command = Command::new(&self.program);
