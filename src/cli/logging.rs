@@ -33,7 +33,7 @@ const FILTERS: [&str; 3] = [
     "info,kindmesh=trace,bollard=info,kube=debug",
 ];
 /// Filter with `-q`.
-const QUIET: &str = "error";
+const QUIET: &str = "error,kube_client::client::builder=off";
 
 /// Writes records where everything else is written.
 struct Screens(Arc<Screen>);

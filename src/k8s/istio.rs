@@ -7,7 +7,8 @@ use std::time::Duration;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, Pod, PodSpec, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::runtime::watcher;
 use kube::{Resource, ResourceExt};
@@ -33,6 +34,8 @@ pub const ISTIOD: &str = "istiod";
 const INJECTOR: &str = "istio-sidecar-injector";
 /// ConfigMap with istiod's own configuration.
 const MESH_CONFIG_MAP: &str = "istio";
+/// Label of a pod that is to get a proxy wherever it is.
+const INJECT_LABEL: &str = "sidecar.istio.io/inject";
 /// An API server that starts again is back in less.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -54,7 +57,30 @@ pub enum Controller {
 pub async fn control_plane_ready(server: &ApiServer, deadline: Deadline, observer: Observer<'_>) -> Result<()> {
     wait::deployment_available(server, SYSTEM_NAMESPACE, ISTIOD, deadline, observer).await?;
     tokio::try_join!(injector_served(server, deadline, observer), root_distributed(server, SYSTEM_NAMESPACE, deadline, observer))?;
-    Ok(())
+    injector_answers(server, deadline, observer).await
+}
+
+/// Waits until the injector does its work: that istiod is ready is known before its service leads to it, and a pod
+/// that is refused is tried again by its controller after ever longer pauses.
+async fn injector_answers(server: &ApiServer, deadline: Deadline, observer: Observer<'_>) -> Result<()> {
+    let api: Api<Pod> = Api::namespaced(server.client(), SYSTEM_NAMESPACE);
+    let pod = Pod {
+        metadata: ObjectMeta {
+            name: Some("kindmesh-injector-probe".to_owned()),
+            labels: Some([(INJECT_LABEL.to_owned(), "true".to_owned())].into()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(PodSpec {
+            containers: vec![Container { name: "probe".to_owned(), image: Some("probe".to_owned()), ..Container::default() }],
+            ..PodSpec::default()
+        }),
+        ..Pod::default()
+    };
+    let params = PostParams { dry_run: true, ..PostParams::default() };
+    let ask = || async { api.create(&params, &pod).await.map_err(|error| server.error("try", "the sidecar injector", &error)) };
+    // The namespace's service account may be still to come.
+    let early = |error: &K8sError| matches!(error, K8sError::Request { kind: RequestErrorKind::Refused, message, .. } if message.contains("serviceaccount"));
+    healing("the sidecar injector to answer", deadline, observer, early, ask).await.map(drop)
 }
 
 async fn injector_served(server: &ApiServer, deadline: Deadline, observer: Observer<'_>) -> Result<()> {

@@ -151,7 +151,14 @@ fn ours(member: &Member) -> Value {
             "meshID": member.mesh_id,
             "network": member.network,
             "multiCluster": { "clusterName": member.cluster },
-            "proxy": { "resources": { "requests": { "cpu": "10m", "memory": "40Mi" } } },
+            "proxy": {
+                "resources": { "requests": { "cpu": "10m", "memory": "40Mi" } },
+                // By default each 15 s, and the kubelet of a new node lets a random part of that pass before its first
+                // look: a proxy that is ready would wait for it. What is ready stays so for as many failures as last
+                // half a minute.
+                "readinessPeriodSeconds": 1,
+                "readinessFailureThreshold": 30,
+            },
         },
         // The charts ask for 500m and 2048Mi, which N clusters on one machine do not have.
         "resources": { "requests": { "cpu": "50m", "memory": "128Mi" } },
