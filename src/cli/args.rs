@@ -138,6 +138,32 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Commands and flags are listed for those who have not installed it yet.
+    #[test]
+    fn the_readme_has_every_command_and_flag() {
+        let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+        // What stands in backticks.
+        let code = readme.split('`').skip(1).step_by(2);
+        let code: Vec<&str> = code.flat_map(|code| code.split(|c: char| c.is_whitespace() || "|\\[]…".contains(c))).collect();
+        fn visit(command: &clap::Command, code: &[&str], missing: &mut Vec<String>) {
+            for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+                let short = argument.get_short().map(|short| format!("-{short}"));
+                let long = argument.get_long().map(|long| format!("--{long}"));
+                let listed = [&short, &long].into_iter().flatten().any(|flag| code.contains(&flag.as_str()));
+                missing.extend(long.filter(|_| !listed));
+            }
+            for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+                missing.extend((!code.contains(&command.get_name())).then(|| command.get_name().to_owned()));
+                visit(command, code, missing);
+            }
+        }
+        let mut missing = Vec::new();
+        visit(&Cli::command(), &code, &mut missing);
+        missing.sort();
+        missing.dedup();
+        assert!(missing.is_empty(), "the README says nothing of {missing:?}");
+    }
+
     #[test]
     fn every_command_and_flag_has_a_help_text() {
         fn visit(command: &clap::Command) {
