@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::domain::mesh::proof::Check;
+use crate::domain::xml::Escape;
 use crate::ops::VerifyReport;
 
 /// Writes one test case for each check of each cluster.
@@ -42,23 +43,9 @@ fn case(out: &mut String, check: &Check) {
     out.push_str("    </testcase>\n");
 }
 
-/// Text as XML 1.0. What it cannot hold becomes U+FFFD; line ends in attributes are kept as references.
+/// Text as it was, also in attributes.
 fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' => out.push_str("&#10;"),
-            '\r' => out.push_str("&#13;"),
-            '\t' => out.push_str("&#9;"),
-            '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            other => out.push(other),
-        }
-    }
-    out
+    Escape::REPORT.apply(text)
 }
 
 #[cfg(test)]

@@ -26,3 +26,4 @@ mod svg_text;
 pub mod tar_stream;
 pub mod trace;
 pub mod version;
+pub(crate) mod xml;

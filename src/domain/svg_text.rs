@@ -1,5 +1,7 @@
 //! Text and numbers as they stand in SVG documents.
 
+use super::xml::Escape;
+
 /// As much of a text as fits, with an ellipsis when something is left out.
 pub(in crate::domain) fn cut(text: &str, width: f64, letter: f64) -> String {
     let room = (width / letter) as usize;
@@ -15,19 +17,7 @@ pub(in crate::domain) fn number(value: f64) -> String {
     format!("{rounded}")
 }
 
-/// Text as XML; characters that XML cannot hold become `?`.
+/// Text as it stands in elements and attributes.
 pub(in crate::domain) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' | '\t' => out.push(letter),
-            control if control.is_control() || ['\u{fffe}', '\u{ffff}'].contains(&control) => out.push('?'),
-            other => out.push(other),
-        }
-    }
-    out
+    Escape::PICTURE.apply(text)
 }

@@ -87,11 +87,10 @@ fn an_operator_file_is_followed() {
 #[test]
 fn a_revision_renames_everything() {
     let install = made(&json!({ "revision": "canary" })).unwrap();
-    assert_eq!(install.revision, "canary");
     named(&install.control_plane, "Deployment istio-system/istiod-canary");
     let validator = named(&install.base, "ValidatingWebhookConfiguration istiod-default-validator");
     assert_eq!(validator.pointer("/webhooks/0/clientConfig/service/name"), Some(&json!("istiod-canary")));
-    assert_eq!(made(&json!({})).unwrap().revision, "default");
+    named(&made(&json!({})).unwrap().control_plane, "Deployment istio-system/istiod");
 }
 
 #[test]

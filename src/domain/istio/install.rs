@@ -26,8 +26,6 @@ pub struct Install {
     pub gateways: Vec<GatewayObjects>,
     /// The Gateway object that lets the other clusters in: once its kind is served and validated.
     pub cross_network: Object,
-    /// Revision of the control plane that injects (`default` unless the values say otherwise).
-    pub revision: String,
 }
 
 /// The objects of one gateway.
@@ -49,7 +47,7 @@ pub struct GatewayObjects {
 /// [`InstallError`]: the values are refused, a chart does not render, or does not yield what it should.
 pub fn install(charts: &Charts, member: &Member, knobs: &Value, user: &Value) -> Result<Install, InstallError> {
     let values = chart_values(member, knobs, user)?;
-    let revision = values.istiod["revision"].as_str().filter(|revision| !revision.is_empty()).unwrap_or_default().to_owned();
+    let revision = values.istiod["revision"].as_str().unwrap_or_default();
     let mut gateways = Vec::new();
     for (kind, values) in &values.gateways {
         let objects = rendered(charts.gateway(), kind.name(), values, &Expected::gateway(*kind, values))?;
@@ -62,10 +60,9 @@ pub fn install(charts: &Charts, member: &Member, knobs: &Value, user: &Value) ->
     Ok(Install {
         namespace: own(objects::namespace(&member.network))?,
         base: rendered(charts.base(), "istio-base", &values.base, &Expected::base())?,
-        control_plane: rendered(charts.istiod(), "istiod", &values.istiod, &Expected::istiod(&revision))?,
+        control_plane: rendered(charts.istiod(), "istiod", &values.istiod, &Expected::istiod(revision))?,
         gateways,
         cross_network: own(objects::cross_network_gateway())?,
-        revision: if revision.is_empty() { "default".to_owned() } else { revision },
     })
 }
 

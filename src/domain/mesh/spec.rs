@@ -20,8 +20,6 @@ pub const DEFAULT_HUB: &str = "docker.io/istio";
 pub const OLDEST_ISTIO_MINOR: u32 = 30;
 /// Namespace of control plane and gateways; Istio's own default.
 pub const SYSTEM_NAMESPACE: &str = "istio-system";
-/// Trust domain of every workload; Istio's own default.
-pub const TRUST_DOMAIN: &str = "cluster.local";
 /// Longest mesh id: it becomes the value of a Kubernetes label.
 pub const MAX_MESH_ID: usize = 63;
 

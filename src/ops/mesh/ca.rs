@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::ca_report::{CaReport, ClusterCa, Rotation};
 use super::ca_store::CaStore;
+use super::members;
 use crate::domain::mesh::spec::SYSTEM_NAMESPACE;
 use crate::domain::name::{ClusterName, FleetName};
 use crate::domain::pki::{CaBundle, CertificateSummary, PkiError, Root, Verdict};
@@ -16,7 +17,6 @@ use crate::ops::api_server;
 use crate::ops::context::{Kindmesh, Outcome};
 use crate::ops::error::{Error, ErrorKind, Result, all_or_first};
 use crate::ops::install::failed;
-use crate::ops::inventory::Inventory;
 
 /// An API server that does not answer in this time is shown as not answering.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
@@ -188,22 +188,12 @@ impl Kindmesh {
     /// The API servers of a fleet's clusters, or why they cannot be reached.
     async fn fleet_servers(&self, fleet: &FleetName) -> Result<Vec<(String, Result<ApiServer>)>> {
         let engine = self.engine.as_ref();
-        let inventory = Inventory::read(engine).await?;
-        let names: Vec<String> = inventory.of_fleet(fleet).map(|(name, _)| name.to_owned()).collect();
-        if names.is_empty() {
-            let known = inventory.fleets().join(", ");
-            let error = Error::new(ErrorKind::NotFound, format!("no fleet {fleet} on {}", engine.endpoint()));
-            return Err(if known.is_empty() {
-                error.hint("make it with `kindmesh up --mesh`")
-            } else {
-                error.hint(format!("there are: {known}"))
-            });
-        }
-        let connect = async |name: String| {
-            let server = async { api_server::connect(engine, &name, inventory.control_plane(&name)?).await }.await;
-            (name, server)
+        let (inventory, clusters) = members::read(self, fleet).await?;
+        let connect = async |name: ClusterName| {
+            let server = async { api_server::connect(engine, name.as_str(), inventory.control_plane(name.as_str())?).await }.await;
+            (name.to_string(), server)
         };
-        Ok(join_all(names.into_iter().map(connect)).await)
+        Ok(join_all(clusters.into_iter().map(connect)).await)
     }
 
     async fn rotate_one(&self, root: &Root, fleet: &FleetName, name: &str, server: Result<ApiServer>, now: Timestamp) -> Result<Rotation> {
