@@ -1,11 +1,15 @@
 //! Progress for pipes and logs: one line when a step begins, one when it ends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::duration;
 use super::screen::Screen;
 use super::style::Style;
 use crate::event::{Event, EventKind, Reporter};
+
+/// A step that changed nothing and took this long has waited for something.
+const WAITED: Duration = Duration::from_millis(500);
 
 /// Writes events as lines, prefixed by their cluster.
 pub struct Lines {
@@ -41,7 +45,10 @@ pub fn line(event: &Event, style: Style, verbose: bool) -> Option<String> {
         EventKind::Progress { message } if verbose => format!("{step} … {message}"),
         EventKind::Progress { .. } => return None,
         EventKind::Finished { took, changed: true } => format!("{step} … {} in {}", style.done("done"), duration::short(*took)),
-        EventKind::Finished { took, changed: false } => format!("{step} … {} ({})", style.done("nothing to do"), duration::short(*took)),
+        EventKind::Finished { took, changed: false } => {
+            let word = if *took < WAITED { "nothing to do" } else { "ready" };
+            format!("{step} … {} ({})", style.done(word), duration::short(*took))
+        }
         EventKind::Failed { error } => format!("{step} … {}: {error}", style.error("failed")),
         EventKind::Note { message } => message.clone(),
         EventKind::Warning { message } => format!("{} {message}", style.warning("warning:")),
@@ -53,8 +60,6 @@ pub fn line(event: &Event, style: Style, verbose: bool) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn event(cluster: Option<&str>, kind: EventKind) -> Event {
@@ -69,6 +74,7 @@ mod tests {
             event(Some("cluster1"), EventKind::Progress { message: "speaker 0/1".into() }),
             event(Some("cluster1"), EventKind::Finished { took, changed: true }),
             event(None, EventKind::Finished { took, changed: false }),
+            event(None, EventKind::Finished { took: Duration::from_millis(449), changed: false }),
             event(Some("cluster2"), EventKind::Failed { error: "no room".into() }),
             event(None, EventKind::Note { message: "nodes run with reduced privileges".into() }),
             event(Some("cluster1"), EventKind::Warning { message: "slow disk".into() }),
@@ -77,7 +83,8 @@ mod tests {
         insta::assert_snapshot!(plain.join("\n"), @r"
         [cluster1] install MetalLB …
         [cluster1] install MetalLB … done in 3.2s
-        install MetalLB … nothing to do (3.2s)
+        install MetalLB … ready (3.2s)
+        install MetalLB … nothing to do (0.4s)
         [cluster2] install MetalLB … failed: no room
         nodes run with reduced privileges
         [cluster1] warning: slow disk
