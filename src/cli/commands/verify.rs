@@ -82,7 +82,7 @@ fn verdict(report: &VerifyReport) -> Result<(), CliError> {
     if report.ok {
         return Ok(());
     }
-    let failures = report.verdict.failures();
+    let failures = report.verdict.telling();
     let mut error = CliError::new(Exit::Unproven, format!("the mesh of fleet {} is not proven", report.fleet));
     let mut hints: Vec<&str> = Vec::new();
     for (check, failure) in &failures {

@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 
-use crate::domain::mesh::proof::names;
-use crate::domain::mesh::proof::{ClientView, ClusterView, FleetView, Seen};
+use crate::domain::mesh::proof::{ClientView, ClusterView, FleetView, Rest, RestingNode, Seen};
+use crate::domain::mesh::proof::{names, rest};
 use crate::domain::mesh::spec::network_name;
-use crate::domain::name::{ClusterName, Role};
-use crate::engine::{ContainerInfo, Engine};
+use crate::domain::name::{ClusterName, FleetName, Role};
+use crate::engine::{ContainerInfo, ContainerState, Engine};
 use crate::k8s::mesh_objects::SamplePod;
 use crate::k8s::pod_exec::Place;
 use crate::k8s::{self, ApiServer, Deadline, K8sError, envoy, istiod, mesh_objects};
 
 use super::super::api_server;
-use super::super::inventory::{Inventory, role};
+use super::super::inventory::{Inventory, is_running, role};
 
 /// Longest single look at one thing. All of them are answered from memory, in milliseconds.
 const LOOK: Duration = Duration::from_secs(6);
@@ -31,6 +31,7 @@ pub(super) struct Target {
     pub(super) name: String,
     network: String,
     api_hosts: BTreeSet<String>,
+    resting: Vec<RestingNode>,
     server: Seen<ApiServer>,
 }
 
@@ -58,22 +59,33 @@ pub(super) struct Client {
 impl Target {
     /// Connects to a cluster's API server; that it cannot be done is told by every look.
     pub(super) async fn connect(engine: &dyn Engine, inventory: &Inventory, cluster: &ClusterName) -> Self {
+        let nodes = inventory.nodes(cluster.as_str());
+        let resting = resting(nodes);
         let server = async {
-            let control_plane = inventory.control_plane(cluster.as_str())?;
-            api_server::connect(engine, cluster.as_str(), control_plane).await
+            let control_plane = inventory.control_plane(cluster.as_str()).map_err(|error| error.one_line())?;
+            // It tells nothing, and some engines wait until it does.
+            if !is_running(control_plane) {
+                return Err(rest::describe(&resting).unwrap_or_default());
+            }
+            api_server::connect(engine, cluster.as_str(), control_plane).await.map_err(|error| error.one_line())
         };
         let server = match tokio::time::timeout(CONNECT, server).await {
-            Ok(connected) => connected.map_err(|error| error.one_line()),
+            Ok(connected) => connected,
             Err(_) => Err(format!("its node did not tell within {} s how its API server is reached", CONNECT.as_secs())),
         };
-        let nodes = inventory.nodes(cluster.as_str());
-        Self { name: cluster.to_string(), network: network_name(cluster), api_hosts: api_hosts(nodes), server }
+        Self { name: cluster.to_string(), network: network_name(cluster), api_hosts: api_hosts(nodes), resting, server }
     }
+}
 
-    /// Whether another attempt to connect may do better: a cluster that was down may have been started.
-    pub(super) fn is_lost(&self) -> bool {
-        self.server.is_err()
-    }
+/// The nodes that do not run.
+fn resting(nodes: &[ContainerInfo]) -> Vec<RestingNode> {
+    let rest = |state| match state {
+        ContainerState::Running => None,
+        ContainerState::Paused => Some(Rest::Paused),
+        ContainerState::Created => Some(Rest::Unstarted),
+        ContainerState::Restarting | ContainerState::Removing | ContainerState::Exited | ContainerState::Dead => Some(Rest::Stopped),
+    };
+    nodes.iter().filter_map(|node| Some(RestingNode { name: node.name.clone(), rest: rest(node.state)? })).collect()
 }
 
 /// Names and addresses under which pods of other clusters reach a cluster's API servers.
@@ -88,17 +100,18 @@ fn api_hosts(nodes: &[ContainerInfo]) -> BTreeSet<String> {
     hosts.collect()
 }
 
-/// Looks at all targets.
-pub(super) async fn look(targets: &[Target], calls_wanted: usize) -> Look {
+/// Looks at all targets, the clusters of a fleet.
+pub(super) async fn look(fleet: &FleetName, targets: &[Target], calls_wanted: usize) -> Look {
     let (clusters, clients) = join_all(targets.iter().map(look_at)).await.into_iter().unzip();
-    Look { view: FleetView { clusters, calls_wanted }, clients }
+    Look { view: FleetView { name: fleet.to_string(), clusters, calls_wanted }, clients }
 }
 
 async fn look_at(target: &Target) -> (ClusterView, Option<Client>) {
     let server = match &target.server {
         Ok(server) => server,
         Err(why) => {
-            return (ClusterView { api_hosts: target.api_hosts.clone(), ..ClusterView::unseen(&target.name, &target.network, why) }, None);
+            let unseen = ClusterView::unseen(&target.name, &target.network, why);
+            return (ClusterView { api_hosts: target.api_hosts.clone(), resting: target.resting.clone(), ..unseen }, None);
         }
     };
     let deadline = Deadline::after(LOOK);
@@ -130,6 +143,7 @@ async fn look_at(target: &Target) -> (ClusterView, Option<Client>) {
         name: target.name.clone(),
         network: target.network.clone(),
         api_hosts: target.api_hosts.clone(),
+        resting: target.resting.clone(),
         api_server,
         namespace_network,
         namespace_injected,
@@ -176,5 +190,45 @@ impl Client {
         // What the proxy's own user sends is not sent through the proxy.
         let bypass = if pod.view.injected { names::PROXY } else { &pod.container };
         Self { server: server.clone(), container: place(&pod.container), bypass: place(bypass) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::domain::container::ContainerSpec;
+    use crate::domain::labels;
+    use crate::engine::fake::{FakeEngine, Verb};
+
+    /// A cluster of two nodes that run.
+    async fn engine() -> FakeEngine {
+        let engine = FakeEngine::new();
+        engine.add_image("node", &[]);
+        for (name, role) in [("a-control-plane", "control-plane"), ("a-worker", "worker")] {
+            let labels = [(labels::CLUSTER, "a"), (labels::ROLE, role)].map(|(key, value)| (key.to_owned(), value.to_owned()));
+            let spec =
+                ContainerSpec { image: "node".into(), network: "bridge".into(), labels: BTreeMap::from(labels), ..Default::default() };
+            engine.create_container(name, &spec).await.unwrap();
+            engine.start_container(name).await.unwrap();
+        }
+        engine
+    }
+
+    #[tokio::test]
+    async fn a_node_at_rest_is_named_and_not_asked() {
+        let engine = engine().await;
+        engine.pause_container("a-control-plane").await.unwrap();
+        engine.kill_container("a-worker", "SIGKILL").await.unwrap();
+        engine.clear_calls();
+        let inventory = Inventory::read(&engine).await.unwrap();
+        let target = Target::connect(&engine, &inventory, &"a".parse().unwrap()).await;
+        assert_eq!(engine.count(Verb::Exec), 0);
+        let view = look(&"f".parse().unwrap(), &[target], 20).await.view;
+        assert_eq!(view.clusters[0].api_server.as_ref().unwrap_err(), "node a-worker is stopped; node a-control-plane is paused");
+        let verdict = crate::domain::mesh::proof::judge(&view);
+        let told: Vec<&str> = verdict.telling().into_iter().map(|(_, failure)| failure.next.as_str()).collect();
+        assert_eq!(told, ["start it: `kindmesh start --fleet f`"]);
     }
 }

@@ -135,7 +135,7 @@ impl Kindmesh {
         scope
             .step(LOOK, limit, async {
                 loop {
-                    let seen = look(targets, options.calls).await;
+                    let seen = look(fleet, targets, options.calls).await;
                     // A look is never there already: it is always made.
                     let Err(failure) = converged(&seen.view) else { return Ok(Outcome::changed(seen)) };
                     scope.progress(LOOK, failure.message);
@@ -143,7 +143,8 @@ impl Kindmesh {
                         return Ok(Outcome::changed(seen));
                     }
                     pause(deadline).await;
-                    if targets.iter().any(Target::is_lost) {
+                    // A cluster that was down may have been started, and one that was there put to rest.
+                    if seen.view.clusters.iter().any(|cluster| cluster.api_server.is_err()) {
                         *targets = self.targets(fleet, &options.clusters).await?;
                     }
                 }

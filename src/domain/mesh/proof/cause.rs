@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum Cause {
     /// There is nothing to prove.
     NoClusters,
+    /// A node does not run: it is paused or stopped.
+    NodeNotRunning,
     /// An API server does not answer.
     ApiServerUnreachable,
     /// No istiod is ready.
@@ -69,8 +71,9 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, in their order.
-    pub const ALL: [Cause; 28] = [
+    pub const ALL: [Cause; 29] = [
         Cause::NoClusters,
+        Cause::NodeNotRunning,
         Cause::ApiServerUnreachable,
         Cause::NoIstiod,
         Cause::NoRoot,
@@ -104,6 +107,7 @@ impl Cause {
     pub fn next_step(self) -> &'static str {
         match self {
             Cause::NoClusters => "make a fleet with `kindmesh up --mesh`",
+            Cause::NodeNotRunning => "wake the fleet with `kindmesh resume` or `kindmesh start`, with the same `--fleet`",
             Cause::ApiServerUnreachable => {
                 "run `kindmesh status`; `kindmesh resume` and `kindmesh start`, with the same `--fleet`, wake what is paused or stopped"
             }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::cause::Cause;
 use super::checks;
 use super::matrix::Matrix;
+use super::rest;
 use super::view::{ClusterView, FleetView};
 
 /// The outcome of all checks.
@@ -83,6 +84,14 @@ pub fn judge(view: &FleetView) -> Verdict {
             checks.push(Check { check, cluster: Some(cluster.name.clone()), failures: check.run(view, cluster) });
         }
     }
+    for cluster in &view.clusters {
+        let mut of_cluster = checks.iter_mut().filter(|check| check.cluster.as_ref() == Some(&cluster.name));
+        if let Some(failure) = rest::failure(view, cluster)
+            && let Some(first) = of_cluster.find(|check| !check.passed())
+        {
+            first.failures.insert(0, failure);
+        }
+    }
     Verdict { checks, matrix: Matrix::of(view) }
 }
 
@@ -127,6 +136,17 @@ impl Verdict {
         let mut failures: Vec<(&Check, &Failure)> =
             self.checks.iter().flat_map(|check| check.failures.iter().map(move |failure| (check, failure))).collect();
         failures.sort_by_key(|(check, failure)| (failure.cause, check.check));
+        failures
+    }
+
+    /// The failures that are worth telling: all, or those of nodes that do not run, as long as there are
+    /// any. What else is wrong then most likely follows from them.
+    pub fn telling(&self) -> Vec<(&Check, &Failure)> {
+        let mut failures = self.failures();
+        let resting = |(_, failure): &(&Check, &Failure)| failure.cause == Cause::NodeNotRunning;
+        if failures.iter().any(resting) {
+            failures.retain(resting);
+        }
         failures
     }
 }

@@ -8,6 +8,7 @@ pub mod cause;
 pub mod judge;
 pub mod matrix;
 pub mod names;
+pub mod rest;
 pub mod view;
 
 mod checks;
@@ -19,4 +20,5 @@ pub use call::{Answer, Call, Probe};
 pub use cause::Cause;
 pub use judge::{Check, CheckKind, Failure, Verdict, judge};
 pub use matrix::{Cell, Matrix};
+pub use rest::{Rest, RestingNode};
 pub use view::{ClientView, ClusterView, FleetView, Seen};

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::call::{Call, Probe};
 use super::names;
+use super::rest::RestingNode;
 
 /// What was seen, or why it could not be looked at.
 pub type Seen<T> = Result<T, String>;
@@ -12,6 +13,8 @@ pub type Seen<T> = Result<T, String>;
 /// A fleet, as its clusters show it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FleetView {
+    /// Its name.
+    pub name: String,
     /// Every cluster of the fleet.
     pub clusters: Vec<ClusterView>,
     /// Calls that every client was to make.
@@ -27,6 +30,8 @@ pub struct ClusterView {
     pub network: String,
     /// Names and addresses under which pods of other clusters reach its API servers.
     pub api_hosts: BTreeSet<String>,
+    /// Its nodes that do not run.
+    pub resting: Vec<RestingNode>,
     /// Whether its API server answers.
     pub api_server: Seen<()>,
     /// Network label of the control plane's namespace.
@@ -222,6 +227,7 @@ impl ClusterView {
             name: name.into(),
             network: network.into(),
             api_hosts: BTreeSet::new(),
+            resting: Vec::new(),
             api_server: Err(why.clone()),
             namespace_network: Err(why.clone()),
             namespace_injected: Err(why.clone()),

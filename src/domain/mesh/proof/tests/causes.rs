@@ -1,7 +1,8 @@
 //! Each failure that happens in real life, as it shows, and the name it must have.
 
 use super::super::cause::Cause;
-use super::super::judge::judge;
+use super::super::judge::{Check, Failure, judge};
+use super::super::rest::{Rest, RestingNode, describe};
 use super::super::view::*;
 use super::fixture::{gateway_address, green, name};
 
@@ -216,6 +217,65 @@ fn a_cluster_that_does_not_answer() {
     });
     assert_eq!(cause, Cause::ApiServerUnreachable);
     assert_eq!(message, "cluster2: the API server does not answer: connection refused");
+}
+
+/// Nodes of a cluster that rest; nothing is seen of it when one is its control plane.
+fn put_to_rest(view: &mut FleetView, index: usize, nodes: &[(&str, Rest)]) {
+    let resting: Vec<RestingNode> =
+        nodes.iter().map(|(node, rest)| RestingNode { name: format!("{}-{node}", name(index)), rest: *rest }).collect();
+    if nodes.iter().any(|(node, _)| *node == "control-plane") {
+        let why = describe(&resting).unwrap();
+        let unseen = ClusterView::unseen(name(index), format!("network-{}", name(index)), &why);
+        view.clusters[index] = ClusterView { api_hosts: view.clusters[index].api_hosts.clone(), ..unseen };
+    }
+    view.clusters[index].resting = resting;
+}
+
+fn all_told(view: &FleetView) -> Vec<String> {
+    let verdict = judge(view);
+    let line = |(check, failure): (&Check, &Failure)| {
+        format!("{}: {}: {}; {}", check.cluster.as_deref().unwrap_or_default(), failure.cause, failure.message, failure.next)
+    };
+    verdict.telling().into_iter().map(line).collect()
+}
+
+#[test]
+fn a_fleet_at_rest_is_one_cause_for_each_cluster() {
+    let mut view = green(2);
+    put_to_rest(&mut view, 0, &[("control-plane", Rest::Paused)]);
+    put_to_rest(&mut view, 1, &[("control-plane", Rest::Paused), ("worker", Rest::Paused)]);
+    assert_eq!(
+        all_told(&view),
+        [
+            "cluster1: nodeNotRunning: node cluster1-control-plane is paused; let it go on: `kindmesh resume --fleet trio`",
+            "cluster2: nodeNotRunning: nodes cluster2-control-plane, cluster2-worker are paused; let it go on: `kindmesh resume --fleet trio`",
+        ]
+    );
+    assert!(judge(&view).failures().len() > 10, "the document has everything");
+    // What resume refuses, start does.
+    put_to_rest(&mut view, 1, &[("control-plane", Rest::Stopped)]);
+    assert!(all_told(&view).iter().all(|line| line.ends_with("start it: `kindmesh start --fleet trio`")), "{:?}", all_told(&view));
+    put_to_rest(&mut view, 1, &[("control-plane", Rest::Unstarted)]);
+    assert!(all_told(&view)[1].contains("node cluster2-control-plane is not started yet; run `kindmesh up`"), "{:?}", all_told(&view));
+}
+
+#[test]
+fn one_cluster_at_rest_explains_what_the_others_miss() {
+    let mut view = green(3);
+    put_to_rest(&mut view, 1, &[("control-plane", Rest::Stopped)]);
+    let told = all_told(&view);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("cluster2: nodeNotRunning: node cluster2-control-plane is stopped"), "{told:?}");
+}
+
+#[test]
+fn a_worker_at_rest_is_told_where_something_is_missing_and_only_there() {
+    let mut view = green(2);
+    put_to_rest(&mut view, 0, &[("worker", Rest::Stopped)]);
+    assert!(judge(&view).is_green(), "nothing of the mesh was on it");
+    view.clusters[0].pods.as_mut().unwrap()[0].ready = Err("node lost".into());
+    let told = all_told(&view);
+    assert_eq!(told, ["cluster1: nodeNotRunning: node cluster1-worker is stopped; start it: `kindmesh start --fleet trio`"]);
 }
 
 #[test]

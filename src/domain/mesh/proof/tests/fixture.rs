@@ -10,7 +10,7 @@ use super::super::view::*;
 
 /// A fleet of this many clusters in which everything is as it should be.
 pub fn green(count: usize) -> FleetView {
-    FleetView { clusters: (0..count).map(|index| cluster(index, count)).collect(), calls_wanted: 20 }
+    FleetView { name: "trio".into(), clusters: (0..count).map(|index| cluster(index, count)).collect(), calls_wanted: 20 }
 }
 
 pub fn name(index: usize) -> String {
@@ -49,6 +49,7 @@ fn cluster(index: usize, count: usize) -> ClusterView {
         name: name(index),
         network: network(index),
         api_hosts: BTreeSet::from([format!("{}-control-plane", name(index)), format!("172.18.0.{}", index + 2)]),
+        resting: Vec::new(),
         api_server: Ok(()),
         namespace_network: Ok(Some(network(index))),
         namespace_injected: Ok(true),
