@@ -6,6 +6,7 @@ mod network;
 mod preflight;
 mod privileges;
 mod rest;
+mod revive;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

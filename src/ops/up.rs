@@ -24,7 +24,7 @@ use super::inventory::Inventory;
 use super::mesh::{self, MeshPlan};
 use super::nodes::{self, NodePlan};
 use super::report::{ClusterReport, UpReport};
-use super::{down, limits, network, pools, preflight, privileges, probe_memory};
+use super::{down, limits, network, pools, preflight, privileges, probe_memory, rest};
 
 /// Creating containers copies a little data; ten of them on a slow disk stay far below this.
 const RESERVE_DEADLINE: Duration = Duration::from_secs(120);
@@ -97,10 +97,15 @@ impl Kindmesh {
         // Both use helper containers, and both go to their end: none of those is left behind.
         let (probed, mesh) = tokio::join!(
             privileges::choose(&km, fleet, &facts, &inventory, &any_image, &scope),
-            mesh::Request::read(&km, fleet, &images, &inventory, &scope),
+            mesh::Request::read(&km, fleet, &images, &scope),
         );
         let (probed, mesh) = (probed?, mesh?);
         limits::check(&km, fleet, &inventory, probed.inotify_instances, &scope).await;
+        let revived = rest::revive(&km, fleet, &inventory, &scope).await?;
+        let mesh = match mesh {
+            Some(request) => Some(request.trust(&km, fleet, &revived.finished).await?),
+            None => None,
+        };
         let pruned = prune(&km, &surplus, &inventory, &scope).await?;
         let mesh = match mesh {
             Some(request) => Some(request.settle(&km, fleet).await?),
@@ -132,7 +137,10 @@ impl Kindmesh {
         };
 
         let joined = mesh::join(&km, fleet, &built, &scope).await?;
-        let clusters: Vec<ClusterReport> = built.into_iter().map(|built| built.report).collect();
+        let mut clusters: Vec<ClusterReport> = built.into_iter().map(|built| built.report).collect();
+        for cluster in &mut clusters {
+            cluster.changed |= revived.clusters.contains(&cluster.name);
+        }
         Ok(UpReport {
             fleet: fleet.name.to_string(),
             network: ground.network.name.clone(),

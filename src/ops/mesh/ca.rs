@@ -295,7 +295,7 @@ pub(super) fn report(fleet: &FleetName, root: Option<&Root>, folder: Option<&Pat
     }
 }
 
-fn no_state() -> Error {
+pub(super) fn no_state() -> Error {
     Error::new(ErrorKind::Config, "there is no folder for the state of fleets, where root certificates are kept")
         .hint("name one with --state-dir, or set HOME")
 }

@@ -1,11 +1,12 @@
 //! What all clusters of a mesh have in common, decided before the first of them gets a part of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::ca;
 use super::input::MeshInput;
 use super::offline::Offline;
 use super::trust;
@@ -32,7 +33,8 @@ pub(in crate::ops) struct Request {
     spec: MeshSpec,
     /// The user's values, all of them laid over each other.
     user: Value,
-    /// The root the fleet has, or is to have; `None` when one must be made.
+    /// The root the fleet has, or is to have; `None` when one must be made. The user's, until it is known
+    /// which one the clusters trust.
     root: Option<Root>,
     /// Whether there are gateways to the outside and from the inside.
     ingress: bool,
@@ -60,20 +62,16 @@ pub(in crate::ops) struct MeshPlan {
 
 impl Request {
     /// Reads what the fleet asks for, all files, charts and what the node image carries, renders every
-    /// cluster's objects, and looks at the root; `None` without a mesh. Nothing is created and nothing is
-    /// kept, so whatever is wrong with any of it is told in time.
+    /// cluster's objects; `None` without a mesh. Nothing is created and nothing is kept, so whatever is wrong
+    /// with any of it is told in time.
     pub(in crate::ops) async fn read(
         km: &Kindmesh,
         fleet: &Fleet,
         images: &BTreeMap<String, NodeImage>,
-        inventory: &Inventory,
         scope: &Scope,
     ) -> Result<Option<Self>> {
         let Some(spec) = fleet.mesh.clone() else { return Ok(None) };
-        let Some(store) = km.ca_store(&fleet.name).await? else {
-            return Err(Error::new(ErrorKind::Config, "a mesh needs a folder for its root certificate, and none is known")
-                .hint("name one with --state-dir, or set HOME"));
-        };
+        km.ca_store(&fleet.name).await?.ok_or_else(ca::no_state)?;
         let now = Timestamp::now();
         let input = MeshInput::read(&spec, now).await?;
         let operator = match &input.operator {
@@ -126,7 +124,7 @@ impl Request {
                     ingress: operator.as_ref().and_then(Operator::ingress).unwrap_or(spec.ingress_gateway),
                     egress: operator.as_ref().and_then(Operator::egress).unwrap_or(spec.egress_gateway),
                     sample: spec.verify || fleet.addons.sample,
-                    root: trust::look(km, &store, &fleet.name, input.root, inventory, now).await?,
+                    root: input.root,
                     images: SampleImages::official(),
                     installs: BTreeMap::new(),
                     spec,
@@ -139,6 +137,18 @@ impl Request {
                 Ok(Outcome::unchanged(Some(request)))
             })
             .await
+    }
+
+    /// Looks which root the fleet has. Clusters that were found at rest must run by now; those of `woken` must
+    /// say what they trust before a root is made.
+    ///
+    /// # Errors
+    /// When clusters trust another root than the one that is stored or given, or one whose key is lost.
+    pub(in crate::ops) async fn trust(mut self, km: &Kindmesh, fleet: &Fleet, woken: &BTreeSet<String>) -> Result<Self> {
+        let store = km.ca_store(&fleet.name).await?.ok_or_else(ca::no_state)?;
+        let inventory = Inventory::read(km.engine.as_ref()).await?;
+        self.root = trust::look(km, &store, &fleet.name, self.root, (&inventory, woken), Timestamp::now()).await?;
+        Ok(self)
     }
 
     /// Makes the root where there is none, and with it everything that clusters need. From now on the fleet

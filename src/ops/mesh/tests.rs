@@ -3,6 +3,7 @@
 mod ca;
 mod input;
 mod store;
+mod trust;
 
 use jiff::Timestamp;
 

@@ -1,6 +1,7 @@
 //! Which root a fleet has, found out before anything is made: a root that is made needlessly would part
 //! new clusters from old ones for ever.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -19,43 +20,73 @@ use crate::ops::inventory::{Inventory, is_running};
 /// A cluster that does not answer in this time is judged when its turn comes.
 const ANSWER: Duration = Duration::from_secs(3);
 
+/// What a cluster signs with, as far as it can be asked now.
+enum Told {
+    /// A bundle.
+    Bundle(CaBundle),
+    /// Nothing that can be used: it has no mesh.
+    Nothing,
+    /// It did not answer.
+    Silent,
+}
+
 /// The root of the fleet: the stored one, or else the user's; `None` when one is to be made. What clusters
-/// trust that are there already must agree with it.
+/// trust that are there already must agree with it, and those of `woken` must have told.
 pub(super) async fn look(
     km: &Kindmesh,
     store: &CaStore,
     fleet: &FleetName,
     own: Option<Root>,
-    inventory: &Inventory,
+    (inventory, woken): (&Inventory, &BTreeSet<String>),
     now: Timestamp,
 ) -> Result<Option<Root>> {
     let root = match store.load(now)? {
         Some(stored) => Some(store.agree(stored, own.as_ref())?),
         None => own,
     };
-    for (cluster, bundle) in bundles(km, fleet, inventory).await {
-        match &root {
-            Some(root) if root.judge(&bundle, now) == Verdict::OtherRoot => {
-                return Err(other_root(root, &bundle).within(format_args!("cluster {cluster}")));
+    let asked = join_all(inventory.of_fleet(fleet).map(|(name, _)| async move { (name, ask(km, name, inventory).await) })).await;
+    for (cluster, told) in &asked {
+        match (&root, told) {
+            (Some(root), Told::Bundle(bundle)) if root.judge(bundle, now) == Verdict::OtherRoot => {
+                return Err(other_root(root, bundle).within(format_args!("cluster {cluster}")));
             }
-            Some(_) => {}
-            None => return Err(lost(fleet, &cluster, &bundle, store)),
+            (None, Told::Bundle(bundle)) => return Err(lost(fleet, cluster, bundle, store)),
+            _ => {}
         }
     }
-    Ok(root)
+    let silent = asked.iter().find(|(cluster, told)| woken.contains(*cluster) && matches!(told, Told::Silent));
+    match silent {
+        Some((cluster, _)) if root.is_none() => Err(untold(fleet, cluster, store)),
+        _ => Ok(root),
+    }
 }
 
-/// What the fleet's clusters sign with, as far as they can be asked now.
-async fn bundles(km: &Kindmesh, fleet: &FleetName, inventory: &Inventory) -> Vec<(String, CaBundle)> {
-    let there = inventory.of_fleet(fleet).filter(|(_, nodes)| nodes.iter().any(is_running)).map(|(name, _)| async move {
-        let asked = async {
-            let server = api_server::connect(km.engine.as_ref(), name, inventory.control_plane(name).ok()?).await.ok()?;
-            let files = cacerts::read(&server).await.ok()??;
-            Some((name.to_owned(), CaBundle::from_files(&files).ok()??))
-        };
-        tokio::time::timeout(ANSWER, asked).await.ok().flatten()
-    });
-    join_all(there).await.into_iter().flatten().collect()
+/// Asks a cluster what it signs with.
+async fn ask(km: &Kindmesh, cluster: &str, inventory: &Inventory) -> Told {
+    let asked = async {
+        let control_plane = inventory.control_plane(cluster).ok().filter(|node| is_running(node))?;
+        let server = api_server::connect(km.engine.as_ref(), cluster, control_plane).await.ok()?;
+        let files = cacerts::read(&server).await.ok()?;
+        Some(files.and_then(|files| CaBundle::from_files(&files).ok().flatten()))
+    };
+    match tokio::time::timeout(ANSWER, asked).await {
+        Ok(Some(Some(bundle))) => Told::Bundle(bundle),
+        Ok(Some(None)) => Told::Nothing,
+        Ok(None) | Err(_) => Told::Silent,
+    }
+}
+
+/// A root that is made now may not be the one that the cluster trusts.
+fn untold(fleet: &FleetName, cluster: &str, store: &CaStore) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!(
+            "no root certificate of fleet {fleet} is on this machine ({} is missing), and cluster {cluster}, which was at rest, does not tell which one it trusts",
+            store.folder().display()
+        ),
+    )
+    .hint(format!("run `kindmesh start --fleet {fleet}` first, so that the root its clusters trust can be looked up"))
+    .hint("run this where the mesh was made, or name the state folder it was made with by --state-dir")
 }
 
 fn lost(fleet: &FleetName, cluster: &str, bundle: &CaBundle, store: &CaStore) -> Error {

@@ -2,26 +2,24 @@
 
 use std::time::Duration;
 
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::try_join_all;
 
+use super::awake::{all_run, answers, connect, on_clusters, start_nodes};
 use super::report::{RestReport, RestState};
 use super::sleep::{nodes_of, on_all, refuse, report};
-use super::system;
 use crate::domain::fleet::Timeouts;
 use crate::domain::name::FleetName;
 use crate::engine::{ContainerInfo, ContainerState};
-use crate::k8s::{ApiServer, Deadline, istio, mesh_objects, wait};
-use crate::ops::context::{Kindmesh, Outcome, Scope};
-use crate::ops::error::{Error, ErrorKind, Result, all_or_first};
+use crate::k8s::{ApiServer, istio, mesh_objects};
+use crate::ops::context::{Kindmesh, Scope};
+use crate::ops::error::{Error, ErrorKind, Result};
 use crate::ops::install::failed;
 use crate::ops::inventory::Inventory;
+use crate::ops::kubeconfig_entry;
 use crate::ops::mesh::prove;
-use crate::ops::{api_server, boot, kubeconfig_entry};
 
 /// Letting a node go on takes some milliseconds.
 const RESUME_DEADLINE: Duration = Duration::from_secs(60);
-/// For the engine to start a container, beside the node's own boot.
-const START_SLACK: Duration = Duration::from_secs(60);
 
 impl Kindmesh {
     /// Lets a paused fleet go on, and waits until its API servers answer and its mesh, if it has one
@@ -46,7 +44,7 @@ impl Kindmesh {
         let servers = on_clusters(&km, &clusters, async |cluster, _| {
             let scope = km.cluster_scope(cluster);
             let server = connect(&km, cluster).await?;
-            answers(&server, &scope).await?;
+            answers(&server, &Timeouts::default(), &scope).await?;
             Ok(server)
         });
         let servers = servers.await?;
@@ -74,78 +72,27 @@ impl Kindmesh {
         )?;
         let (engine, scope) = (km.engine.as_ref(), km.fleet_scope());
         let timeouts = Timeouts::default();
-        let at_rest = |node: &ContainerInfo| node.state != ContainerState::Running;
-        let deadline = timeouts.node_boot + START_SLACK;
-        let changed = on_all(&scope, "start nodes", deadline, &clusters, at_rest, async |node| {
-            boot::ensure_started(engine, &node).await?;
-            let node = engine.inspect_container(&node.id).await?;
-            boot::wait_booted(engine, &node, timeouts.node_boot, &scope.cancel).await
-        });
-        let changed = changed.await?;
+        let changed = start_nodes(&km, &clusters, &timeouts, &scope).await?;
         let servers = on_clusters(&km, &clusters, async |cluster, _| {
             let scope = km.cluster_scope(cluster);
             let inventory = Inventory::read(engine).await?;
             let server = connect(&km, cluster).await?;
             tokio::try_join!(
                 kubeconfig_entry::write(&km, cluster, false, inventory.control_plane(cluster)?, &scope),
-                answers(&server, &scope),
+                answers(&server, &timeouts, &scope),
             )?;
             Ok(server)
         });
         let servers = servers.await?;
         // Now that all API servers answer: control planes of a mesh read each other's.
-        all_run(&km, &clusters, &servers).await?;
+        all_run(&km, &clusters, &servers, &timeouts).await?;
         let mut report = finish(&km, fleet, &scope, &servers, report(&km, fleet, RestState::Running, &clusters, &changed)).await?;
         // What has no probe counts as running from its start, and ends once more when the service network is not
         // back in time: looked at again, now that it is.
-        all_run(&km, &clusters, &servers).await?;
+        all_run(&km, &clusters, &servers, &timeouts).await?;
         report.took = km.elapsed();
         Ok(report)
     }
-}
-
-/// Waits until everything that kindmesh installed runs in every cluster.
-async fn all_run(km: &Kindmesh, clusters: &[(String, Vec<ContainerInfo>)], servers: &[ApiServer]) -> Result<()> {
-    let engine = km.engine.as_ref();
-    let ready = on_clusters(km, clusters, async |cluster, nodes| {
-        let Some((server, _)) = servers.iter().zip(clusters).find(|(_, (name, _))| name == cluster) else { return Ok(()) };
-        // Told by an inspect only: when each was started.
-        let nodes = try_join_all(nodes.iter().map(|node| engine.inspect_container(&node.id))).await?;
-        system::ready(server, &nodes, Timeouts::default().cluster_ready, &km.cluster_scope(cluster)).await
-    });
-    ready.await.map(drop)
-}
-
-/// Does something with all clusters at once; one that fails does not stop the others.
-async fn on_clusters<'a, T, F: Future<Output = Result<T>>>(
-    km: &Kindmesh,
-    clusters: &'a [(String, Vec<ContainerInfo>)],
-    work: impl Fn(&'a str, &'a [ContainerInfo]) -> F,
-) -> Result<Vec<T>> {
-    let results = join_all(clusters.iter().map(|(cluster, nodes)| {
-        let work = work(cluster, nodes);
-        async move { km.cluster_scope(cluster).within(work).await.map_err(|error| error.within(format_args!("cluster {cluster}"))) }
-    }))
-    .await;
-    all_or_first(results)
-}
-
-async fn connect(km: &Kindmesh, cluster: &str) -> Result<ApiServer> {
-    // Read anew: only a container that runs tells its published port.
-    let inventory = Inventory::read(km.engine.as_ref()).await?;
-    api_server::connect(km.engine.as_ref(), cluster, inventory.control_plane(cluster)?).await
-}
-
-async fn answers(server: &ApiServer, scope: &Scope) -> Result<()> {
-    const STEP: &str = "wait for the API server";
-    let deadline = Timeouts::default().cluster_ready;
-    scope
-        .step(STEP, deadline, async {
-            let seen = |state: &str| scope.progress(STEP, state);
-            wait::ready(server, Deadline::after(deadline), &seen).await.map_err(|error| failed(STEP, error))?;
-            Ok(Outcome::unchanged(()))
-        })
-        .await
 }
 
 /// Proves the mesh, where there is one that can be.
