@@ -139,7 +139,7 @@ impl Kindmesh {
         let joined = mesh::join(&km, fleet, &built, &scope).await?;
         let mut clusters: Vec<ClusterReport> = built.into_iter().map(|built| built.report).collect();
         for cluster in &mut clusters {
-            cluster.changed |= revived.clusters.contains(&cluster.name);
+            cluster.changed |= revived.woken.contains(&cluster.name);
         }
         Ok(UpReport {
             fleet: fleet.name.to_string(),

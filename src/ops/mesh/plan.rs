@@ -139,15 +139,15 @@ impl Request {
             .await
     }
 
-    /// Looks which root the fleet has. Clusters that were found at rest must run by now; those of `woken` must
-    /// say what they trust before a root is made.
+    /// Looks which root the fleet has. Clusters that were found at rest must run by now; those of `finished`
+    /// must say what they trust before a root is made.
     ///
     /// # Errors
     /// When clusters trust another root than the one that is stored or given, or one whose key is lost.
-    pub(in crate::ops) async fn trust(mut self, km: &Kindmesh, fleet: &Fleet, woken: &BTreeSet<String>) -> Result<Self> {
+    pub(in crate::ops) async fn trust(mut self, km: &Kindmesh, fleet: &Fleet, finished: &BTreeSet<String>) -> Result<Self> {
         let store = km.ca_store(&fleet.name).await?.ok_or_else(ca::no_state)?;
         let inventory = Inventory::read(km.engine.as_ref()).await?;
-        self.root = trust::look(km, &store, &fleet.name, self.root, (&inventory, woken), Timestamp::now()).await?;
+        self.root = trust::look(km, &store, &fleet.name, self.root, (&inventory, finished), Timestamp::now()).await?;
         Ok(self)
     }
 

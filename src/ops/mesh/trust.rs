@@ -31,13 +31,13 @@ enum Told {
 }
 
 /// The root of the fleet: the stored one, or else the user's; `None` when one is to be made. What clusters
-/// trust that are there already must agree with it, and those of `woken` must have told.
+/// trust that are there already must agree with it, and those of `finished` must have told.
 pub(super) async fn look(
     km: &Kindmesh,
     store: &CaStore,
     fleet: &FleetName,
     own: Option<Root>,
-    (inventory, woken): (&Inventory, &BTreeSet<String>),
+    (inventory, finished): (&Inventory, &BTreeSet<String>),
     now: Timestamp,
 ) -> Result<Option<Root>> {
     let root = match store.load(now)? {
@@ -54,7 +54,7 @@ pub(super) async fn look(
             _ => {}
         }
     }
-    let silent = asked.iter().find(|(cluster, told)| woken.contains(*cluster) && matches!(told, Told::Silent));
+    let silent = asked.iter().find(|(cluster, told)| finished.contains(*cluster) && matches!(told, Told::Silent));
     match silent {
         Some((cluster, _)) if root.is_none() => Err(untold(fleet, cluster, store)),
         _ => Ok(root),
@@ -81,7 +81,7 @@ fn untold(fleet: &FleetName, cluster: &str, store: &CaStore) -> Error {
     Error::new(
         ErrorKind::NotFound,
         format!(
-            "no root certificate of fleet {fleet} is on this machine ({} is missing), and cluster {cluster}, which was at rest, does not tell which one it trusts",
+            "no root certificate of fleet {fleet} is on this machine ({} is missing), and cluster {cluster} does not tell which one it trusts",
             store.folder().display()
         ),
     )

@@ -33,7 +33,7 @@ async fn revived(engine: &Arc<FakeEngine>) -> Result<(BTreeSet<String>, BTreeSet
     let km = kindmesh(engine);
     let inventory = Inventory::read(engine.as_ref()).await?;
     let revived = revive(&km, &fleet("f"), &inventory, &km.fleet_scope()).await?;
-    Ok((revived.clusters, revived.finished))
+    Ok((revived.woken, revived.finished))
 }
 
 fn state(engine: &FakeEngine, name: &str) -> ContainerState {
@@ -59,6 +59,13 @@ async fn what_ended_is_started_and_nothing_of_others() {
     assert_eq!(revived(&engine).await.unwrap(), (set(&["f1", "f2"]), set(&["f1", "f2"])));
     assert_eq!([state(&engine, "f1"), state(&engine, "f2")], [ContainerState::Running; 2]);
     assert_eq!(state(&engine, "other"), ContainerState::Exited);
+}
+
+#[tokio::test]
+async fn a_cluster_that_runs_beside_one_at_rest_is_looked_at_too() {
+    let engine = stopped("done").await;
+    engine.start_container("f2-control-plane").await.unwrap();
+    assert_eq!(revived(&engine).await.unwrap(), (set(&["f1"]), set(&["f1", "f2"])));
 }
 
 #[tokio::test]

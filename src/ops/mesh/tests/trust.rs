@@ -25,10 +25,10 @@ async fn silent() -> Kindmesh {
     Kindmesh::new(Arc::new(engine))
 }
 
-async fn looked(km: &Kindmesh, store: &CaStore, own: Option<Root>, woken: &[&str]) -> Result<Option<Root>> {
+async fn looked(km: &Kindmesh, store: &CaStore, own: Option<Root>, finished: &[&str]) -> Result<Option<Root>> {
     let inventory = Inventory::read(km.engine().as_ref()).await?;
-    let woken: BTreeSet<String> = woken.iter().map(|name| (*name).to_owned()).collect();
-    look(km, store, &fleet(), own, (&inventory, &woken), now()).await
+    let finished: BTreeSet<String> = finished.iter().map(|name| (*name).to_owned()).collect();
+    look(km, store, &fleet(), own, (&inventory, &finished), now()).await
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn no_root_is_made_beside_one_that_a_fleet_at_rest_may_have() {
     let km = silent().await;
     let error = looked(&km, &store, None, &["c"]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(error.to_string().contains("cluster c, which was at rest") && error.to_string().contains("demo/ca is missing"), "{error}");
+    assert!(error.to_string().contains("cluster c does not tell") && error.to_string().contains("demo/ca is missing"), "{error}");
     assert!(error.hints()[0].starts_with("run `kindmesh start --fleet demo` first"), "{:?}", error.hints());
     assert!(store.load(now()).unwrap().is_none(), "looking makes nothing");
 }
