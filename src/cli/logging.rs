@@ -25,9 +25,10 @@ use super::screen::{RecordWriter, Screen};
 use super::span_layer::SpanLayer;
 
 /// Filter for each number of `-v`.
+///
+/// While an API server starts, its client calls every refused connection an error; what is waited for, and what
+/// was seen last, the events tell. Only who asks for more sees them.
 const FILTERS: [&str; 3] = [
-    // While an API server starts, its client calls every refused connection an error; what is waited
-    // for, and what was seen last, the events tell.
     "warn,kindmesh=info,bollard=info,kube=warn,kube_client::client::builder=off",
     "warn,kindmesh=debug,bollard=info,kube=info",
     "info,kindmesh=trace,bollard=info,kube=debug",
@@ -136,6 +137,18 @@ mod tests {
         for verbose in 0..=u8::MAX {
             filter(false, verbose, &Env::default()).unwrap();
         }
+    }
+
+    #[test]
+    fn refused_connections_of_a_starting_server_are_no_errors_unless_asked_for() {
+        let shown = |quiet, verbose| {
+            let screen = Arc::new(Screen::memory());
+            let records = records::layer::<Registry>().with_writer(Screens(screen.clone())).event_format(JsonRecords);
+            let subscriber = registry().with(records.with_filter(filter(quiet, verbose, &Env::default()).unwrap()));
+            tracing::subscriber::with_default(subscriber, || tracing::error!(target: "kube_client::client::builder", "failed"));
+            !screen.text().is_empty()
+        };
+        assert_eq!([shown(true, 0), shown(false, 0), shown(false, 1)], [false, false, true]);
     }
 
     #[test]
