@@ -27,6 +27,9 @@ use super::watch::{Verdict, until, until_one};
 /// Longest single look at `/readyz`: a server that accepts and then says nothing is asked anew.
 const READYZ_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Checks of `/readyz` for objects that every API server writes into an empty database: roles and priority classes.
+const BOOTSTRAP: [&str; 2] = ["poststarthook/rbac/bootstrap-roles", "poststarthook/scheduling/bootstrap-system-priority-classes"];
+
 /// How long after a deadline may be asked for what went wrong.
 const EXPLAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -35,6 +38,19 @@ const EXPLAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// # Errors
 /// `Timeout`, with the checks of `/readyz` that fail.
 pub async fn ready(server: &ApiServer, deadline: Deadline, observer: Observer<'_>) -> Result<()> {
+    ready_except(server, &[], deadline, observer).await
+}
+
+/// Waits until the API server answers and does its work, for a database that has the [`BOOTSTRAP`] objects already:
+/// an API server begins to look after them a second after its start, and calls itself ready when it has.
+///
+/// # Errors
+/// As [`ready`].
+pub async fn ready_with_bootstrap_objects(server: &ApiServer, deadline: Deadline, observer: Observer<'_>) -> Result<()> {
+    ready_except(server, &BOOTSTRAP, deadline, observer).await
+}
+
+async fn ready_except(server: &ApiServer, except: &[&str], deadline: Deadline, observer: Observer<'_>) -> Result<()> {
     let awaited = format!("the API server at {}", server.address());
     let look = || async {
         let request = http::Request::get("/readyz?verbose").body(Vec::new()).map_err(kube::Error::HttpError);
@@ -42,7 +58,11 @@ pub async fn ready(server: &ApiServer, deadline: Deadline, observer: Observer<'_
         let answer = async { client.request_text(request?).await };
         match tokio::time::timeout(READYZ_TIMEOUT, answer).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(readyz_state(&server.error("ask", "/readyz", &error))),
+            Ok(Err(error)) => {
+                let error = server.error("ask", "/readyz", &error);
+                let failing = failing_checks(&error);
+                if !failing.is_empty() && failing.iter().all(|check| except.contains(check)) { Ok(()) } else { Err(readyz_state(&error)) }
+            }
             Err(_) => Err(format!("no answer within {} s", READYZ_TIMEOUT.as_secs())),
         }
     };
@@ -305,11 +325,20 @@ fn readyz_state(error: &K8sError) -> String {
     if *kind != RequestErrorKind::Unavailable {
         return message.clone();
     }
-    let failing: Vec<&str> =
-        message.lines().filter_map(|line| line.strip_prefix("[-]")).map(|line| line.split(' ').next().unwrap_or(line)).collect();
+    let failing = failing_checks(error);
     match failing.is_empty() {
         true => message.lines().next().unwrap_or("not ready").to_owned(),
         false => format!("not ready: {}", failing.join(", ")),
+    }
+}
+
+/// The checks that fail, by what `/readyz` says.
+fn failing_checks(error: &K8sError) -> Vec<&str> {
+    match error {
+        K8sError::Request { message, kind: RequestErrorKind::Unavailable, .. } => {
+            message.lines().filter_map(|line| line.strip_prefix("[-]")).map(|line| line.split(' ').next().unwrap_or(line)).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -26,6 +26,10 @@ const VERSION_FILE: &str = "/kind/version";
 const DONE_MARK: &str = "/kind/kindmesh-bootstrapped";
 /// Written when the control plane's programs are started, by a quick bootstrap.
 const START_MARK: &str = "/kind/kindmesh-started";
+/// Starts the control plane's programs in a node.
+const START: &str = include_str!("bootstrap/start.sh");
+/// Written when the database has begun with it.
+const SEED_MARK: &str = "/kind/kindmesh-seeded";
 /// Half seconds that a kubeadm somebody else started may go on; twice what its slowest run took.
 const KUBEADM_PATIENCE: u32 = 240;
 /// The kubelet's own kubeconfig.
@@ -111,13 +115,32 @@ pub(super) async fn init(engine: &dyn Engine, node: &ContainerInfo, scope: &Scop
 }
 
 /// Starts the control plane's programs on the first control plane, and waits for nothing: certificates,
-/// kubeconfigs, the static pods' manifests, the kubelet.
-pub(super) async fn start(engine: &dyn Engine, node: &ContainerInfo, scope: &Scope, step: &'static str) -> Result<()> {
+/// kubeconfigs, the static pods' manifests, the kubelet. Where the image has a seed, the database begins with it;
+/// returns whether it does.
+pub(super) async fn start(
+    engine: &dyn Engine,
+    plan: &ClusterPlan<'_>,
+    node: &ContainerInfo,
+    scope: &Scope,
+    step: &'static str,
+) -> Result<bool> {
     // The scheduler would be refused until the API server has made its roles, and then try ever more rarely.
     let skip = "preflight,control-plane/scheduler,wait-control-plane,upload-config,upload-certs,mark-control-plane,bootstrap-token,kubelet-finalize,addon,show-join-command";
-    let command = format!("kubeadm init --config={KUBEADM_CONF} --skip-phases={skip} --skip-token-print --v=1 && touch {START_MARK}");
-    let output = kubeadm(engine, node, &command, scope, step).await?;
-    check(engine, node, "kubeadm init", &output).await
+    let address = address(node)?.to_string();
+    let pod_cidr = first_pod_cidr(plan).unwrap_or_default();
+    let arguments = [node.name.as_str(), &address, &pod_cidr, KUBEADM_CONF, skip, START_MARK, SEED_MARK];
+    let command: Vec<&str> = ["sh", "-c", START, "start.sh"].into_iter().chain(arguments).collect();
+    let output = listened(engine, node, ExecRequest::new(command), scope, step).await?;
+    check(engine, node, "kubeadm init", &output).await?;
+    Ok(output.stdout_text().lines().any(|line| line == SEED_MARK))
+}
+
+/// The addresses of the pods on the only node of a cluster: the first that the controller manager hands out, by its
+/// default size.
+fn first_pod_cidr(plan: &ClusterPlan<'_>) -> Option<String> {
+    const PREFIX: u8 = 24;
+    let subnet = plan.spec.pod_subnet;
+    (plan.spec.nodes() == 1 && subnet.prefix() <= PREFIX).then(|| format!("{}/{PREFIX}", subnet.network()))
 }
 
 /// Writes down in a cluster that answers how it is configured, as `kubeadm init` does at its end: for those who
@@ -137,11 +160,14 @@ pub(super) async fn finish(engine: &dyn Engine, node: &ContainerInfo, scope: &Sc
     check(engine, node, "kubeadm init", &output).await
 }
 
-/// Starts the scheduler, once the API server serves.
-pub(super) async fn start_scheduler(engine: &dyn Engine, node: &ContainerInfo, scope: &Scope, step: &'static str) -> Result<()> {
-    let command = format!("kubeadm init phase control-plane scheduler --config={KUBEADM_CONF}");
+/// Starts scheduler and controller manager, as far as they are not, once the API server answers.
+pub(super) async fn start_others(engine: &dyn Engine, node: &ContainerInfo, scope: &Scope, step: &'static str) -> Result<()> {
+    let command = format!(
+        "set -e; cd /etc/kubernetes/manifests; for program in controller-manager scheduler; do \
+         [ -e kube-$program.yaml ] || kubeadm init phase control-plane $program --config={KUBEADM_CONF}; done"
+    );
     let output = kubeadm(engine, node, &command, scope, step).await?;
-    check(engine, node, "kubeadm init phase control-plane scheduler", &output).await
+    check(engine, node, "kubeadm init phase control-plane", &output).await
 }
 
 /// What kubeadm would install as the add-ons of every cluster: CoreDNS and kube-proxy, of the versions that
@@ -181,7 +207,17 @@ pub(super) fn address(node: &ContainerInfo) -> Result<Ipv4Addr> {
 }
 
 async fn kubeadm(engine: &dyn Engine, node: &ContainerInfo, command: &str, scope: &Scope, step: &'static str) -> Result<ExecOutput> {
-    let mut request = ExecRequest::new(["sh", "-c", command]);
+    listened(engine, node, ExecRequest::new(["sh", "-c", command]), scope, step).await
+}
+
+/// Runs a command that calls kubeadm, and tells its phases.
+async fn listened(
+    engine: &dyn Engine,
+    node: &ContainerInfo,
+    mut request: ExecRequest,
+    scope: &Scope,
+    step: &'static str,
+) -> Result<ExecOutput> {
     let listener = scope.clone();
     let name = node.name.clone();
     request.on_line = Some(Arc::new(move |line: &str| {

@@ -66,8 +66,8 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&
     let server = begun.connect(km, plan, &control_plane).await?;
     let (printed, (), ()) = tokio::try_join!(
         begun.addons(km, &control_plane, &scope),
-        begun.schedule(km, plan, &server, &control_plane, &scope),
-        api_server_ready(plan, &server, &scope),
+        begun.start_others(km, plan, &server, &control_plane, &scope),
+        begun.answers(plan, &server, &scope),
     )?;
     let is_first = plan.fleet.clusters.first().is_some_and(|first| first.name == plan.spec.name);
     let meshed = async {
@@ -179,18 +179,6 @@ async fn forget(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &str) -> Result<()>
     install::forget_node(&server, node, plan.fleet.timeouts.cluster_ready).await
 }
 
-/// Waits until the API server answers: it may just have been started, or started again.
-async fn api_server_ready(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &Scope) -> Result<()> {
-    const STEP: &str = "wait for the API server";
-    let deadline = plan.fleet.timeouts.cluster_ready;
-    scope
-        .step(STEP, deadline, async {
-            install::api_server_ready(server, deadline, &|state| scope.progress(STEP, state)).await?;
-            Ok(Outcome::unchanged(()))
-        })
-        .await
-}
-
 async fn join_workers(
     km: &Kindmesh,
     plan: &ClusterPlan<'_>,
@@ -225,7 +213,10 @@ async fn wait_ready(plan: &ClusterPlan<'_>, server: &ApiServer, made: &[Containe
     scope
         .step(STEP, plan.fleet.timeouts.cluster_ready, async {
             let seen = |state: &str| scope.progress(STEP, state);
-            install::system_ready(plan, server, made, &seen).await?;
+            tokio::try_join!(
+                install::api_server_ready(server, plan.fleet.timeouts.cluster_ready, &seen),
+                install::system_ready(plan, server, made, &seen),
+            )?;
             Ok(Outcome::unchanged(()))
         })
         .await

@@ -23,6 +23,8 @@ pub(super) struct Begun {
     pub(super) changed: bool,
     /// Whether the cluster knows how it is configured.
     finished: bool,
+    /// Whether the database had what an API server writes into an empty one.
+    seeded: bool,
 }
 
 /// Starts the control plane's programs, as far as they are not.
@@ -40,19 +42,22 @@ pub(super) async fn start(
         .step(STEP, plan.fleet.timeouts.cluster_ready, async {
             let state = nodes.iter().zip(states).find(|(node, _)| node.id == control_plane.id).map(|(_, state)| *state);
             match state.unwrap_or(Progress::Fresh) {
-                Progress::Done => return Ok(Outcome::unchanged(Begun { changed: false, finished: true })),
-                Progress::Started => return Ok(Outcome::unchanged(Begun { changed: true, finished: false })),
+                Progress::Done => return Ok(Outcome::unchanged(Begun { changed: false, finished: true, seeded: false })),
+                Progress::Started => return Ok(Outcome::unchanged(Begun { changed: true, finished: false, seeded: false })),
                 Progress::Fresh | Progress::Interrupted => {}
             }
             let configure = nodes.iter().map(|node| bootstrap::configure(engine, plan, node, &control_plane.name, &scope.cancel));
             let versions = try_join_all(configure).await?;
             let version = nodes.iter().zip(versions).find(|(node, _)| node.id == control_plane.id).map(|(_, version)| version);
             let fast = version.is_some_and(|version| bootstraps_fast(plan.fleet.profile, &version));
-            match fast {
-                true => bootstrap::start(engine, control_plane, scope, STEP).await?,
-                false => bootstrap::init(engine, control_plane, scope, STEP).await?,
-            }
-            Ok(Outcome::changed(Begun { changed: true, finished: !fast }))
+            let seeded = match fast {
+                true => bootstrap::start(engine, plan, control_plane, scope, STEP).await?,
+                false => {
+                    bootstrap::init(engine, control_plane, scope, STEP).await?;
+                    false
+                }
+            };
+            Ok(Outcome::changed(Begun { changed: true, finished: !fast, seeded }))
         })
         .await
 }
@@ -82,9 +87,25 @@ impl Begun {
         }
     }
 
-    /// Starts the scheduler as soon as the API server serves: when the scheduler has come up, the server has made
-    /// the roles it needs.
-    pub(super) async fn schedule(
+    /// Waits until the API server answers and does its work: it may just have been started, or started again.
+    pub(super) async fn answers(&self, plan: &ClusterPlan<'_>, server: &ApiServer, scope: &Scope) -> Result<()> {
+        const STEP: &str = "wait for the API server";
+        let deadline = plan.fleet.timeouts.cluster_ready;
+        scope
+            .step(STEP, deadline, async {
+                let seen = |state: &str| scope.progress(STEP, state);
+                match self.seeded {
+                    true => install::api_server_works(server, deadline, &seen).await?,
+                    false => install::api_server_ready(server, deadline, &seen).await?,
+                }
+                Ok(Outcome::unchanged(()))
+            })
+            .await
+    }
+
+    /// Starts scheduler and controller manager as soon as they find what they need: when they have come up, the server
+    /// has made the roles, or found them.
+    pub(super) async fn start_others(
         &self,
         km: &Kindmesh,
         plan: &ClusterPlan<'_>,
@@ -100,7 +121,7 @@ impl Begun {
             .step(STEP, plan.fleet.timeouts.cluster_ready, async {
                 let seen = |state: &str| scope.progress(STEP, state);
                 install::api_server_serves(server, plan.fleet.timeouts.cluster_ready, &seen).await?;
-                bootstrap::start_scheduler(km.engine.as_ref(), control_plane, scope, STEP).await?;
+                bootstrap::start_others(km.engine.as_ref(), control_plane, scope, STEP).await?;
                 Ok(Outcome::changed(()))
             })
             .await
@@ -137,6 +158,10 @@ impl Begun {
             .step(STEP, plan.fleet.timeouts.cluster_ready, async {
                 let seen = |state: &str| scope.progress(STEP, state);
                 if !self.finished {
+                    if plan.spec.nodes() == 1 {
+                        // Nobody waits for it, and everybody for the first pods.
+                        install::proxy_runs(plan, server, &seen).await?;
+                    }
                     bootstrap::finish(km.engine.as_ref(), control_plane, scope, STEP).await?;
                 }
                 let opened = install::open_only_node(plan, server, &seen).await?;

@@ -87,6 +87,13 @@ pub(super) async fn kubeadm_addons(plan: &ClusterPlan<'_>, server: &ApiServer, m
         .map_err(|error| failed("install CoreDNS and kube-proxy", error))
 }
 
+/// Waits until kube-proxy runs: one of the first pods, which are all started at once.
+pub(super) async fn proxy_runs(plan: &ClusterPlan<'_>, server: &ApiServer, seen: Observer<'_>) -> Result<()> {
+    let deadline = Deadline::after(plan.fleet.timeouts.cluster_ready);
+    let runs = wait::daemonset_ready(server, "kube-system", "kube-proxy", deadline, seen).await;
+    runs.map_err(|error| failed("wait for kube-proxy", error))
+}
+
 /// Installs the add-ons the fleet asks for and waits until they work.
 pub(super) async fn addons(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &Scope) -> Result<Outcome<Option<IpAddr>>> {
     let mut outcome = Outcome::unchanged(None);
@@ -112,6 +119,12 @@ pub(super) async fn forget_node(server: &ApiServer, node: &str, deadline: Durati
 /// Waits until the API server calls itself ready.
 pub(super) async fn api_server_ready(server: &ApiServer, deadline: Duration, seen: Observer<'_>) -> Result<()> {
     wait::ready(server, Deadline::after(deadline), seen).await.map_err(|error| failed("wait for the API server", error))
+}
+
+/// Waits until the API server does its work, for one that found the objects it writes at its first start.
+pub(super) async fn api_server_works(server: &ApiServer, deadline: Duration, seen: Observer<'_>) -> Result<()> {
+    let works = wait::ready_with_bootstrap_objects(server, Deadline::after(deadline), seen).await;
+    works.map_err(|error| failed("wait for the API server", error))
 }
 
 /// Waits until the API server answers at all.

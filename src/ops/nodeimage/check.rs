@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::files::Files;
-use super::parts::{Export, Wheel};
+use super::parts::{Export, Seed, Wheel};
 use super::recipe::{Recipe, parse_mode};
 
 /// Version of the recipe's format that this code reads.
@@ -30,12 +30,14 @@ impl Recipe {
                 return Err(format!("two builds make a program {name}"));
             }
         }
-        let used = self.images.iter().flat_map(|image| &image.files).chain(&self.node.binaries);
-        if let Some(unknown) = used.map(|file| &file.binary).find(|name| !names.contains(name.as_str())) {
+        let used = self.images.iter().flat_map(|image| &image.files).chain(&self.node.binaries).map(|file| &file.binary);
+        let used = used.chain(self.seed.iter().flat_map(Seed::programs));
+        if let Some(unknown) = used.into_iter().find(|name| !names.contains(name.as_str())) {
             return Err(format!("no build makes the program {unknown}"));
         }
         let mut names = BTreeSet::new();
-        for name in self.exports.iter().flat_map(Export::names) {
+        let seeds = self.seed.iter().flat_map(|seed| seed.files.clone());
+        for name in self.exports.iter().flat_map(Export::names).chain(seeds) {
             if !names.insert(name.clone()) {
                 return Err(format!("two exports make a file {name}"));
             }
@@ -89,6 +91,7 @@ mod tests {
         assert!(broken(|recipe| recipe.wheels[0].sha256.values_mut().for_each(|hash| hash.push('0'))).contains("envoy"));
         assert!(broken(|recipe| recipe.exports[0].charts[0].name = "gateway".into()).contains("two exports make a file gateway.tgz"));
         assert!(broken(|recipe| recipe.exports[0].dir = "modules/istia".into()).contains("modules/istia of export istio"));
+        assert!(broken(|recipe| recipe.seed.as_mut().unwrap().maker = "sed".into()).contains("program sed"));
         assert!(broken(|recipe| recipe.node.exported[0].file = "bass.tgz".into()).contains("bass.tgz"));
         assert!(
             broken(|recipe| recipe.images.iter_mut().for_each(|image| image.directories.iter_mut().for_each(|one| one.mode = "x".into())))

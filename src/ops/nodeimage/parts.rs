@@ -1,4 +1,4 @@
-//! Parts of a recipe that are not compiled: programs that come built, and files of other projects.
+//! Parts of a recipe that are not compiled: programs that come built, files of other projects, a database's first content.
 
 use std::collections::BTreeMap;
 
@@ -33,6 +33,19 @@ pub(super) struct Export {
     pub files: Vec<Member>,
     /// Folders that become Helm packages.
     pub charts: Vec<Chart>,
+}
+
+/// What every API server writes into an empty database, saved once for all clusters of the image.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Seed {
+    /// Program that makes it: `MAKER make --etcd PROGRAM --apiserver PROGRAM --out FOLDER`.
+    pub maker: String,
+    /// Programs that are run for it.
+    pub etcd: String,
+    pub api_server: String,
+    /// Names of the files it makes.
+    pub files: Vec<String>,
 }
 
 /// A file inside something larger.
@@ -75,6 +88,15 @@ impl Wheel {
             Some((architecture, hash)) => Err(format!("'{hash}' of wheel {} for {architecture} is no SHA-256", self.name)),
             None => Ok(()),
         }
+    }
+}
+
+// === impl Seed ===
+
+impl Seed {
+    /// All programs that it needs.
+    pub fn programs(&self) -> [&String; 3] {
+        [&self.maker, &self.etcd, &self.api_server]
     }
 }
 

@@ -54,6 +54,8 @@ pub(super) enum Work {
     Wheel(usize),
     /// Takes files out of a module's source, for an export (by index).
     Export(usize),
+    /// Makes the first content of the clusters' databases.
+    Seed,
     /// Makes a Debian root.
     Root(String),
     /// Fills containerd's store.
@@ -87,6 +89,7 @@ impl Plan {
         for index in 0..plan.exports.len() {
             plan.add_export(inputs, index);
         }
+        plan.add_seed(inputs);
         for name in inputs.recipe.roots.keys() {
             plan.add_root(inputs, name);
         }
@@ -121,9 +124,11 @@ impl Plan {
         compiled.or_else(|| wheels.iter().position(|wheel| wheel.programs.iter().any(|one| one.name == program)).map(Work::Wheel))
     }
 
-    /// What exports a file.
-    pub fn exporter_of(&self, file: &str) -> Option<Work> {
-        self.exports.iter().position(|export| export.names().iter().any(|name| name == file)).map(Work::Export)
+    /// What makes a file that is no program.
+    pub fn exporter_of(&self, inputs: &Inputs, file: &str) -> Option<Work> {
+        let export = self.exports.iter().position(|export| export.names().iter().any(|name| name == file)).map(Work::Export);
+        let seeds = inputs.recipe.seed.as_ref().is_some_and(|seed| seed.files.iter().any(|name| name == file));
+        export.or(seeds.then_some(Work::Seed))
     }
 
     /// Marks what has to run so that every goal is there: a step whose result is kept needs nothing.
@@ -203,7 +208,7 @@ mod tests {
         assert_eq!(with(|inputs| inputs.recipe.node.units.mask.push("x.service".into())), ["assemble the node image"]);
         assert_eq!(
             with(|inputs| inputs.files.set("modules/etcd/go.sum", b"")),
-            ["compile etcd", "fill the image store", "assemble the node image"]
+            ["compile etcd", "seed the database", "fill the image store", "assemble the node image"]
         );
         assert_eq!(
             with(|inputs| inputs.recipe.roots.get_mut("base").unwrap().packages.push("jq".into())),
@@ -225,7 +230,7 @@ mod tests {
         assert_eq!(with(|inputs| inputs.files.set("programs/internal/cni/new_test.go", b"package cni")), Vec::<String>::new());
         assert_eq!(
             with(|inputs| inputs.toolchain.version = "go1.27 linux/amd64".into()).len(),
-            base.recipe.builds.len() + 2,
+            base.recipe.builds.len() + 3,
             "all is compiled, nothing else"
         );
     }
@@ -255,8 +260,11 @@ mod tests {
         assert_eq!(needed(&|step| step.work == Work::Image), Vec::<&str>::new());
         assert_eq!(needed(&|step| step.key.is_some() && step.work != Work::Image), ["assemble the node image"]);
         let without_etcd =
-            |step: &Step| step.key.is_some() && step.name != "compile etcd" && !matches!(step.work, Work::Image | Work::Store);
-        assert_eq!(needed(&without_etcd), ["fetch etcd", "compile etcd", "fill the image store", "assemble the node image"]);
+            |step: &Step| step.key.is_some() && step.name != "compile etcd" && !matches!(step.work, Work::Image | Work::Store | Work::Seed);
+        assert_eq!(
+            needed(&without_etcd),
+            ["fetch etcd", "compile etcd", "seed the database", "fill the image store", "assemble the node image"]
+        );
         assert_eq!(needed(&|_| false).len(), plan.steps.len());
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::files::Files;
-use super::parts::{Export, ExportedFile, Wheel};
+use super::parts::{Export, ExportedFile, Seed, Wheel};
 use super::{BuildError, Result};
 
 /// A whole recipe. Strings hold `{variable}` in places; see [`Variables`](super::variables::Variables).
@@ -31,6 +31,9 @@ pub(super) struct Recipe {
     /// Files out of modules' sources.
     #[serde(default)]
     pub exports: Vec<Export>,
+    /// First content of the clusters' databases.
+    #[serde(default)]
+    pub seed: Option<Seed>,
     /// Container images of the node's store.
     pub images: Vec<ComponentImage>,
     pub image_defaults: ImageDefaults,

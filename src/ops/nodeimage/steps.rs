@@ -54,6 +54,14 @@ impl Plan {
         self.add(format!("export files of {}", export.name), Work::Export(index), Some(key), vec![]);
     }
 
+    pub fn add_seed(&mut self, inputs: &Inputs) {
+        let Some(seed) = &inputs.recipe.seed else { return };
+        let mut key = Fingerprint::new("seed", 1).field("seed", json(seed));
+        let works: Vec<Work> = seed.programs().into_iter().filter_map(|program| self.maker_of(inputs, program)).collect();
+        let after = self.depend(&mut key, &works);
+        self.add("seed the database".to_owned(), Work::Seed, Some(key), after);
+    }
+
     pub fn add_root(&mut self, inputs: &Inputs, name: &str) {
         let Some(root) = inputs.recipe.roots.get(name) else { return };
         let key = Fingerprint::new("root", 1)
@@ -71,7 +79,7 @@ impl Plan {
         let roots = self.images.iter().filter(|image| image.root != "scratch").map(|image| image.root.clone());
         let mut works: Vec<Work> = roots.map(Work::Root).chain([node_root]).collect();
         works.extend(self.images.iter().flat_map(|image| &image.files).filter_map(|file| self.maker_of(inputs, &file.binary)));
-        works.extend(self.images.iter().flat_map(|image| &image.exported).filter_map(|file| self.exporter_of(&file.file)));
+        works.extend(self.images.iter().flat_map(|image| &image.exported).filter_map(|file| self.exporter_of(inputs, &file.file)));
         let mut key = Fingerprint::new("store", 1)
             .field("images", json(&self.images))
             .field("defaults", json(&inputs.recipe.image_defaults))
@@ -87,7 +95,7 @@ impl Plan {
         let node = &inputs.recipe.node;
         let mut works = vec![Work::Root(node.root.clone()), Work::Store];
         works.extend(node.binaries.iter().filter_map(|file| self.maker_of(inputs, &file.binary)));
-        works.extend(node.exported.iter().filter_map(|file| self.exporter_of(&file.file)));
+        works.extend(node.exported.iter().filter_map(|file| self.exporter_of(inputs, &file.file)));
         let mut key = Fingerprint::new("image", 1)
             .field("binaries", json(&node.binaries))
             .field("exported", json(&node.exported))

@@ -1,6 +1,6 @@
 //! The only place of the project that starts other programs: compiling needs a compiler (`go`), a
-//! Debian root needs Debian's own tools (`mmdebstrap`), and a Python package comes by `pip`. Nothing
-//! else of kindmesh comes here.
+//! Debian root needs Debian's own tools (`mmdebstrap`), a Python package comes by `pip`, and a program
+//! that was just built may have something to make for the image. Nothing else of kindmesh comes here.
 //!
 //! A program runs in a process group of its own, so that it ends with all its children when the
 //! build is cancelled or fails, and sees exactly the environment it is given.
@@ -39,7 +39,7 @@ pub struct Tools {
 }
 
 /// A program that can be started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Program {
     /// `go`.
     Go,
@@ -47,6 +47,8 @@ pub(super) enum Program {
     Mmdebstrap,
     /// `python3`.
     Python,
+    /// One that the build has made, by its path.
+    Built(PathBuf),
 }
 
 /// One run of a program.
@@ -70,19 +72,21 @@ struct Group(Option<Pid>);
 // === impl Program ===
 
 impl Program {
-    fn name(self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             Program::Go => "go",
             Program::Mmdebstrap => "mmdebstrap",
             Program::Python => "python3",
+            Program::Built(_) => "a program of the image",
         }
     }
 
-    fn hint(self) -> &'static str {
+    fn hint(&self) -> &'static str {
         match self {
             Program::Go => "install Go 1.24 or later (its folder in PATH), or name the program with --go",
             Program::Mmdebstrap => "install Debian's package mmdebstrap, or name the program with --mmdebstrap",
             Program::Python => "install Debian's package python3-pip, or name the program with --python",
+            Program::Built(_) => "remove the folder of the build's cache that holds it",
         }
     }
 }
@@ -97,7 +101,7 @@ impl Tools {
             let mut all = Vec::new();
             io::Read::read_to_end(&mut output, &mut all).map(|_| all)
         };
-        let failed = BuildError::io("read the output of", self.path(run.program));
+        let failed = BuildError::io("read the output of", self.path(&run.program));
         self.run_into(run, on_line, cancel, read).await?.map_err(failed)
     }
 
@@ -114,7 +118,7 @@ impl Tools {
         T: Send + 'static,
         F: FnOnce(PipeReader) -> T + Send + 'static,
     {
-        let (output, input) = io::pipe().map_err(BuildError::io("make a pipe for", self.path(run.program)))?;
+        let (output, input) = io::pipe().map_err(BuildError::io("make a pipe for", self.path(&run.program)))?;
         let mut child = self.spawn(run, input)?;
         let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
         let consumer = tokio::task::spawn_blocking(move || consume(output));
@@ -135,7 +139,7 @@ impl Tools {
                 return Err(BuildError::Cancelled);
             }
         };
-        let status = status.map_err(BuildError::io("wait for", self.path(run.program)))?;
+        let status = status.map_err(BuildError::io("wait for", self.path(&run.program)))?;
         group.disarm();
         let consumed = consumer.await;
         if !status.success() {
@@ -145,7 +149,7 @@ impl Tools {
     }
 
     fn spawn(&self, run: &Run<'_>, output: io::PipeWriter) -> Result<Child> {
-        let path = self.path(run.program);
+        let path = self.path(&run.program);
         let mut command = Command::new(path);
         command.args(&run.args).env_clear().envs(self.env.iter().cloned()).envs(run.env.iter().cloned());
         command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
@@ -166,11 +170,12 @@ impl Tools {
         BuildError::Tool { what: run.what.clone(), program: run.program.name(), status: status.to_string(), tail }
     }
 
-    fn path(&self, program: Program) -> &Path {
+    fn path<'a>(&'a self, program: &'a Program) -> &'a Path {
         match program {
             Program::Go => &self.go,
             Program::Mmdebstrap => &self.mmdebstrap,
             Program::Python => &self.python,
+            Program::Built(path) => path,
         }
     }
 }

@@ -18,7 +18,7 @@ use super::plan::{Inputs, Plan, Step, Work};
 use super::recipe::BinaryFile;
 use super::store::Filling;
 use super::stream::stream_of;
-use super::tools::Tools;
+use super::tools::{Program, Run, Tools};
 use super::{BuildError, LABEL_INPUTS, LABEL_VERSION, Result, debian, export, nodefiles, wheel};
 use crate::engine::{Engine, ImageInfo};
 
@@ -52,6 +52,7 @@ impl Workshop {
             Work::Compile(build) => self.compile(step, *build, on_line).await,
             Work::Wheel(wheel) => self.wheel(step, *wheel, on_line).await,
             Work::Export(export) => self.export(step, *export, on_line).await,
+            Work::Seed => self.seed(step, on_line).await,
             Work::Root(name) => self.root(step, name, on_line).await,
             Work::Store => self.store(step, on_line).await,
             Work::Image => self.image(step, on_line).await,
@@ -64,7 +65,7 @@ impl Workshop {
     }
 
     fn exported(&self, file: &str) -> PathBuf {
-        self.result_of(self.plan.exporter_of(file), file)
+        self.result_of(self.plan.exporter_of(&self.inputs, file), file)
     }
 
     fn result_of(&self, work: Option<Work>, name: &str) -> PathBuf {
@@ -155,6 +156,23 @@ impl Workshop {
         let draft = self.draft(step)?;
         let (target, cancel) = (draft.path(), self.cancel.clone());
         blocking(move || export::export(&wanted, &source, &target, &cancel)).await?;
+        draft.keep().map(drop)
+    }
+
+    async fn seed(&self, step: &Step, on_line: OnLine<'_>) -> Result<()> {
+        let Some(seed) = &self.inputs.recipe.seed else { return Ok(()) };
+        let draft = self.draft(step)?;
+        let program = |name: &str| self.program(name).display().to_string();
+        let out = draft.path().display().to_string();
+        let args = ["make", "--etcd", &program(&seed.etcd), "--apiserver", &program(&seed.api_server), "--out", &out];
+        let run = Run {
+            program: Program::Built(self.program(&seed.maker)),
+            what: "save what an API server writes into an empty database".to_owned(),
+            args: args.map(str::to_owned).to_vec(),
+            dir: None,
+            env: Vec::new(),
+        };
+        self.tools.run(&run, on_line, &self.cancel).await?;
         draft.keep().map(drop)
     }
 

@@ -80,6 +80,20 @@ func Conflist(podCIDRs []netip.Prefix, mtu int) ([]byte, error) {
 	}, "", "  ")
 }
 
+// Configure writes the CNI configuration of a node with these pod CIDRs and addresses of its own, and reports whether that changed
+// anything.
+func Configure(dir string, podCIDRs []netip.Prefix, addresses []netip.Addr) (bool, error) {
+	mtu, err := MTU(addresses)
+	if err != nil {
+		return false, err
+	}
+	content, err := Conflist(podCIDRs, mtu)
+	if err != nil {
+		return false, err
+	}
+	return WriteConflist(dir, content)
+}
+
 // WriteConflist puts content in dir under ConflistName and reports whether that changed anything. The file is replaced in one
 // step, for the runtime reads the folder whenever something moves in it.
 func WriteConflist(dir string, content []byte) (bool, error) {

@@ -165,17 +165,9 @@ func (d *Daemon) configure(peers []Peer) error {
 			d.Log.Info("this node has no pod CIDR yet")
 			return nil
 		}
-		mtu, err := MTU(peer.Addresses)
-		if err != nil {
-			return err
-		}
-		content, err := Conflist(peer.PodCIDRs, mtu)
-		if err != nil {
-			return err
-		}
-		written, err := WriteConflist(d.ConfigDir, content)
+		written, err := Configure(d.ConfigDir, peer.PodCIDRs, peer.Addresses)
 		if written {
-			d.Log.Info("CNI configuration written", "podCIDRs", peer.PodCIDRs, "mtu", mtu)
+			d.Log.Info("CNI configuration written", "podCIDRs", peer.PodCIDRs)
 		}
 		return err
 	}

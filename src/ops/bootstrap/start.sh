@@ -1,0 +1,29 @@
+# Starts the programs of the first control plane, and waits for nothing.
+#   start.sh NODE ADDRESS POD-CIDR KUBEADM-CONFIGURATION SKIPPED-PHASES STARTED-MARK SEEDED-MARK
+# POD-CIDR is what the node will be given, empty where that is not known.
+set -e
+node=$1 address=$2 pod_cidr=$3 config=$4 skip=$5 started=$6 seeded=$7
+
+# The pods of a node need not wait for the network's daemon when it is known what that will write.
+if [ -n "$pod_cidr" ] && command -v kindmesh-cni >/dev/null && ! ls /etc/cni/net.d/* >/dev/null 2>&1; then
+  mkdir -p /etc/cni/net.d
+  kindmesh-cni configure "$pod_cidr" "$address"
+fi
+
+# What every API server writes into an empty database is in the image. Data that is there already is of a run that was
+# interrupted: it has no less.
+if [ -e /kind/seed/seed.db ] && ! [ -e /var/lib/etcd/member ]; then
+  etcd-seed restore --from /kind/seed --to /var/lib/etcd --name "$node" --peer "https://$address:2380"
+  touch "$seeded"
+fi
+
+# A controller manager looks each second whether the server is ready. With a seed that is so soon after it answers that
+# one started then finds it ready at its first look.
+if [ -e "$seeded" ]; then
+  skip=$skip,control-plane/controller-manager
+fi
+kubeadm init --config="$config" --skip-phases="$skip" --skip-token-print --v=1
+touch "$started"
+if [ -e "$seeded" ]; then
+  echo "$seeded"
+fi
