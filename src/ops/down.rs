@@ -34,7 +34,7 @@ impl Kindmesh {
         if !report.containers.is_empty() {
             return Ok(report);
         }
-        let Some(pool) = pool::forget(&km, fleet).await? else { return Ok(report) };
+        let Some(pool) = Box::pin(pool::forget(&km, fleet)).await? else { return Ok(report) };
         let mut total = DownReport { pools: vec![fleet.to_string()], leases_kept: pool.leased, ..report };
         total.absorb(pool.down);
         Ok(total)

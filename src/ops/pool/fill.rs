@@ -144,11 +144,11 @@ async fn make(km: &Kindmesh, store: &PoolStore, member: &Fleet) -> Result<bool> 
     // Nobody uses it yet: no entries in anybody's kubeconfig.
     let mut maker = km.clone().cancellation(km.cancel.child_token());
     maker.kubeconfig = None;
-    let work = async {
+    // In a box: making a fleet is a large future, and this one is inside of others.
+    let mut work = Box::pin(async {
         maker.up(member).await?;
         maker.pause(&member.name).await
-    };
-    tokio::pin!(work);
+    });
     let done = tokio::select! {
         done = &mut work => done,
         () = forgotten(store) => {

@@ -16,7 +16,7 @@ use super::report::{LeaseOptions, LeaseReport, LeasedCluster};
 use super::store::{PoolStore, Record, no_state};
 
 /// A pool, as far as it is known where the lease is asked for.
-struct Pool<'a> {
+pub(super) struct Pool<'a> {
     name: &'a FleetName,
     store: Option<PoolStore>,
     record: Option<Record>,
@@ -45,12 +45,7 @@ impl Kindmesh {
     pub async fn lease(&self, pool: &FleetName, options: &LeaseOptions) -> Result<LeaseReport> {
         let km = self.begin();
         let named = options.kubeconfig.as_deref().map(LeaseFile::new).transpose()?;
-        let store = km.pool_store(pool).await?;
-        let record = match &store {
-            Some(store) => store.record()?,
-            None => None,
-        };
-        let pool = Pool { name: pool, store, record };
+        let pool = Pool::read(&km, pool).await?;
         let (member, file) = take(&km, &pool, named).await?;
         match km.cancel.run_until_cancelled(hand_out(&km, &pool, &member, file)).await {
             Some(Ok(report)) => Ok(report),
@@ -64,7 +59,7 @@ impl Kindmesh {
 }
 
 /// Claims the first member that nobody else has, and its file.
-async fn take(km: &Kindmesh, pool: &Pool<'_>, mut named: Option<LeaseFile>) -> Result<(Member, LeaseFile)> {
+pub(super) async fn take(km: &Kindmesh, pool: &Pool<'_>, mut named: Option<LeaseFile>) -> Result<(Member, LeaseFile)> {
     let members = pool.members(km).await?;
     for member in members.iter().filter(|member| member.state == MemberState::Warm) {
         if let Some(file) = claim_one(km, pool, member, &mut named).await? {
@@ -168,7 +163,16 @@ fn left_behind(error: Error, member: &FleetName, left: &Error) -> Error {
 
 // === impl Pool ===
 
-impl Pool<'_> {
+impl<'a> Pool<'a> {
+    pub(super) async fn read(km: &Kindmesh, name: &'a FleetName) -> Result<Self> {
+        let store = km.pool_store(name).await?;
+        let record = match &store {
+            Some(store) => store.record()?,
+            None => None,
+        };
+        Ok(Self { name, store, record })
+    }
+
     async fn members(&self, km: &Kindmesh) -> Result<Vec<Member>> {
         members::read(km.engine.as_ref(), self.name, self.record.as_ref().map(|record| &record.fleet)).await
     }

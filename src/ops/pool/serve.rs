@@ -10,6 +10,7 @@ use crate::ops::context::Kindmesh;
 use crate::ops::error::{ErrorKind, Result};
 
 use super::report::PoolReport;
+use super::store::no_state;
 
 const STEP: &str = "fill the pool";
 /// How often pools are looked at when the engine tells of nothing: their sizes are in files.
@@ -40,11 +41,8 @@ impl Kindmesh {
         let km = self.begin();
         let scope = km.fleet_scope();
         for pool in pools {
-            if let Some(store) = km.pool_store(pool).await?
-                && store.record()?.is_none()
-            {
-                return Err(store.unknown());
-            }
+            let store = km.pool_store(pool).await?.ok_or_else(no_state)?;
+            store.record()?.ok_or_else(|| store.unknown())?;
         }
         while !km.cancel.is_cancelled() {
             // Listened to before the look, so that nothing falls between.
