@@ -9,13 +9,12 @@ use crate::domain::name::FleetName;
 use crate::domain::warm::{self, MemberState};
 use crate::ops::context::Kindmesh;
 use crate::ops::down::down_fleet;
-use crate::ops::error::{Error, ErrorKind, Result};
+use crate::ops::error::Result;
 use crate::ops::network;
 use crate::ops::report::DownReport;
 
 use super::claim::{Purpose, claim};
 use super::members::{self, names};
-use super::store::PoolStore;
 
 /// A filler that is to stop ends the running step and removes what it was making: well under half of this.
 const FILLER_DEADLINE: Duration = Duration::from_secs(90);
@@ -43,7 +42,7 @@ pub(in crate::ops) async fn forget(km: &Kindmesh, pool: &FleetName) -> Result<Op
     }
     // Held until everything is gone.
     let lock = match &store {
-        Some(store) if written_down => Some(stopped(store).await?),
+        Some(store) if written_down => store.lock_within(FILLER_DEADLINE).await?,
         _ => None,
     };
     let mut forgotten = Forgotten::default();
@@ -58,10 +57,11 @@ pub(in crate::ops) async fn forget(km: &Kindmesh, pool: &FleetName) -> Result<Op
     }
     forgotten.leased = names(&members::read(km.engine.as_ref(), pool, None).await?, &[MemberState::Leased]);
     networks(km, pool, &mut forgotten.down).await?;
-    if let Some(store) = &store {
-        store.tidy()?;
+    match (&store, &lock) {
+        (Some(store), Some(lock)) => store.tidy_locked(lock)?,
+        (Some(store), None) => store.tidy()?,
+        (None, _) => {}
     }
-    drop(lock);
     Ok(Some(forgotten))
 }
 
@@ -70,7 +70,7 @@ pub(in crate::ops) async fn forget_all(km: &Kindmesh) -> Result<Vec<String>> {
     let mut forgotten = Vec::new();
     for store in km.pool_stores().await? {
         if store.forget()? {
-            drop(stopped(&store).await?);
+            store.lock_within(FILLER_DEADLINE).await?;
             forgotten.push(store.pool.to_string());
         }
     }
@@ -105,16 +105,6 @@ async fn remove(km: &Kindmesh, pool: &FleetName, member: &FleetName) -> Result<O
     // Somebody who gave up making it may be why it goes.
     let km = km.clone().cancellation(CancellationToken::new());
     down_fleet(&km, member).await.map(Some)
-}
-
-async fn stopped(store: &PoolStore) -> Result<super::store::FillLock> {
-    store.lock_within(FILLER_DEADLINE).await?.ok_or_else(|| {
-        Error::new(
-            ErrorKind::Timeout,
-            format!("another process still fills pool {} {} s after it was given up", store.pool, FILLER_DEADLINE.as_secs()),
-        )
-        .hint("end that process (`kindmesh pool serve`, `kindmesh up --warm`), and run the command again")
-    })
 }
 
 /// A network belongs to the member that made it and is left by it to those that still use it: with the

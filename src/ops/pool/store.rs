@@ -174,26 +174,51 @@ impl PoolStore {
         }
     }
 
-    /// As [`PoolStore::lock`], for a filler that was told to stop: waits until it did. `None` after the
-    /// deadline.
+    /// As [`PoolStore::lock`], for a filler that was told to stop: waits until it did. `None` where nobody
+    /// can be filling, for the folder is gone.
+    ///
+    /// # Errors
+    /// `Timeout` when it is still at it after the deadline.
     pub(super) async fn lock_within(&self, deadline: Duration) -> Result<Option<FillLock>> {
         let tries = async {
             loop {
-                match self.lock()? {
-                    Some(lock) => return Ok(Some(lock)),
-                    None => tokio::time::sleep(LOCK_PAUSE).await,
+                match self.lock() {
+                    Ok(None) => tokio::time::sleep(LOCK_PAUSE).await,
+                    Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                    tried => return tried,
                 }
             }
         };
-        tokio::time::timeout(deadline, tries).await.unwrap_or(Ok(None))
+        tokio::time::timeout(deadline, tries).await.unwrap_or_else(|_| {
+            let message = format!("another process still fills pool {} {} s after it was given up", self.pool, deadline.as_secs());
+            Err(Error::new(ErrorKind::Timeout, message)
+                .hint("end that process (`kindmesh pool serve`, `kindmesh up --warm`), and run the command again"))
+        })
     }
 
-    /// Removes what only a pool needs, and each folder that has become empty. Kubeconfigs of leases stay.
+    /// Removes what only a pool needs, of one that was given up and is filled by nobody, and each folder that
+    /// has become empty. Kubeconfigs of leases stay.
     pub(super) fn tidy(&self) -> Result<()> {
-        if !self.folder.join(RECORD).exists() {
-            for name in [LOCK, LOG] {
-                remove(&self.folder.join(name))?;
-            }
+        // The lock of a pool that is kept is its filler's alone, also for a moment.
+        if self.folder.join(RECORD).exists() {
+            return Ok(());
+        }
+        match self.lock() {
+            Ok(Some(lock)) => self.tidy_locked(&lock),
+            // Whoever fills it tidies up when it stops.
+            Ok(None) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same for who has the lock.
+    pub(super) fn tidy_locked(&self, _lock: &FillLock) -> Result<()> {
+        if self.folder.join(RECORD).exists() {
+            return Ok(());
+        }
+        for name in [LOG, LOCK] {
+            remove(&self.folder.join(name))?;
         }
         let mut folder = Some(self.folder.as_path());
         // The pool's, that of all pools, and the engine's, which holds nothing else where no mesh is.
