@@ -105,9 +105,8 @@ async fn runs_a_pod(lease: &Value) {
     assert_eq!(config.current_context.as_deref(), Some("kind-lend1"));
     let config = kube::Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default()).await.expect("an entry");
     let pods: kube::Api<k8s_openapi::api::core::v1::Pod> = kube::Api::default_namespaced(kube::Client::try_from(config).expect("a client"));
-    // What every node image has.
     let pod = json!({"metadata": {"generateName": "lend-"}, "spec": {
-        "containers": [{"name": "pause", "image": "registry.k8s.io/pause:3.10", "imagePullPolicy": "IfNotPresent"}],
+        "containers": [{"name": "echo", "image": "docker.io/kindmesh/echo:v1", "imagePullPolicy": "IfNotPresent"}],
         "terminationGracePeriodSeconds": 0,
     }});
     let name =
