@@ -49,8 +49,14 @@ impl Kindmesh {
         let km = self.begin();
         let scope = km.fleet_scope();
         let mut total = DownReport::default();
+        let mut failures = Vec::new();
         if has_state(&km) {
-            total.pools = pool::forget_all(&km).await?;
+            for pool in pool::forget_all(&km).await {
+                match pool {
+                    Ok(pool) => total.pools.push(pool),
+                    Err(error) => failures.push(error),
+                }
+            }
         }
         let helpers = km.engine.list_containers(&[labels::HELPER.to_owned()]).await?;
         let (markers, helpers): (Vec<_>, Vec<_>) = helpers.into_iter().partition(pool::is_marker);
@@ -62,15 +68,16 @@ impl Kindmesh {
         }
         fleets.sort();
         fleets.dedup();
-        let mut failures = Vec::new();
         for fleet in fleets {
             match down_fleet(&km, &fleet.parse()?).await {
                 Ok(report) => total.absorb(report),
                 Err(error) => failures.push(error.within(format_args!("fleet {fleet}"))),
             }
         }
-        if has_state(&km) {
-            pool::tidy(&km).await?;
+        if has_state(&km)
+            && let Err(error) = pool::tidy(&km).await
+        {
+            failures.push(error);
         }
         let Some(first) = failures.pop() else { return Ok(total) };
         Err(failures.into_iter().fold(first, |error, other| error.hint(format!("also failed: {}", other.one_line()))))

@@ -9,7 +9,7 @@ use crate::domain::name::FleetName;
 use crate::domain::warm::{self, MemberState};
 use crate::ops::context::Kindmesh;
 use crate::ops::down::down_fleet;
-use crate::ops::error::Result;
+use crate::ops::error::{Result, all_or_first};
 use crate::ops::network;
 use crate::ops::report::DownReport;
 
@@ -46,15 +46,23 @@ pub(in crate::ops) async fn forget(km: &Kindmesh, pool: &FleetName) -> Result<Op
         _ => None,
     };
     let mut forgotten = Forgotten::default();
+    let mut results = Vec::new();
     for member in members::read(km.engine.as_ref(), pool, None).await? {
         if member.state == MemberState::Leased {
             continue;
         }
-        if let Some(down) = remove(km, pool, &member.fleet).await? {
-            forgotten.members.push(member.fleet.to_string());
-            forgotten.down.absorb(down);
-        }
+        // One that cannot be removed keeps no other.
+        results.push(match remove(km, pool, &member.fleet).await {
+            Ok(Some(down)) => {
+                forgotten.members.push(member.fleet.to_string());
+                forgotten.down.absorb(down);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.within(format_args!("member {}", member.fleet))),
+        });
     }
+    all_or_first(results)?;
     forgotten.leased = names(&members::read(km.engine.as_ref(), pool, None).await?, &[MemberState::Leased]);
     networks(km, pool, &mut forgotten.down).await?;
     match (&store, &lock) {
@@ -65,16 +73,22 @@ pub(in crate::ops) async fn forget(km: &Kindmesh, pool: &FleetName) -> Result<Op
     Ok(Some(forgotten))
 }
 
-/// Takes all pools of this engine out of the books, and waits until nobody fills them any more.
-pub(in crate::ops) async fn forget_all(km: &Kindmesh) -> Result<Vec<String>> {
+/// Takes all pools of this engine out of the books, and waits until nobody fills them any more. What cannot be
+/// done keeps no other pool.
+pub(in crate::ops) async fn forget_all(km: &Kindmesh) -> Vec<Result<String>> {
+    let stores = match km.pool_stores().await {
+        Ok(stores) => stores,
+        Err(error) => return vec![Err(error)],
+    };
     let mut forgotten = Vec::new();
-    for store in km.pool_stores().await? {
-        if store.forget()? {
-            store.lock_within(FILLER_DEADLINE).await?;
-            forgotten.push(store.pool.to_string());
+    for store in stores {
+        match store.forget() {
+            Ok(true) => forgotten.push(store.lock_within(FILLER_DEADLINE).await.map(|_| store.pool.to_string())),
+            Ok(false) => {}
+            Err(error) => forgotten.push(Err(error)),
         }
     }
-    Ok(forgotten)
+    forgotten
 }
 
 /// Removes what is left of the folders of pools that are in the books no more.
