@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::commands::{build, completion, down, get, graph, load, mesh, network, rest, status, topics, up, verify};
+use super::commands::{build, completion, down, get, graph, load, mesh, network, pool, rest, status, topics, up, verify};
 
 /// Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
 #[derive(Debug, Parser)]
@@ -41,7 +41,7 @@ pub struct Globals {
     /// Docker context of the engine [default: as the docker command]
     #[arg(long, global = true, value_name = "NAME")]
     pub context: Option<String>,
-    /// Folder for root certificates of meshes [default: ~/.local/state/kindmesh]
+    /// Folder for root certificates of meshes and for warm pools [default: ~/.local/state/kindmesh]
     #[arg(long, global = true, value_name = "FOLDER")]
     pub state_dir: Option<PathBuf>,
     /// text, or json: a document on standard output, events on standard error
@@ -80,6 +80,8 @@ pub enum Command {
     Stop(rest::StopArgs),
     /// Start a stopped fleet
     Start(rest::StartArgs),
+    /// Lease fleets that were made beforehand
+    Pool(pool::PoolArgs),
     /// Show fleets: clusters, nodes, pools, addresses
     Status(status::StatusArgs),
     /// Prove a mesh by traffic

@@ -49,7 +49,7 @@ pub const CI: &str = "CI";
 /// What is logged, in the syntax of `tracing`'s `EnvFilter`.
 pub const KINDMESH_LOG: &str = "KINDMESH_LOG";
 
-/// Folder for what must outlive clusters, such as the roots of meshes.
+/// Folder for what must outlive clusters: the roots of meshes, and what is known of warm pools.
 pub const KINDMESH_STATE_DIR: &str = "KINDMESH_STATE_DIR";
 
 /// A variable and what it does.
@@ -72,7 +72,10 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: HOME, purpose: "home folder, for ~/.kube/config, ~/.docker, ~/.cache and ~/.local/state" },
     Variable { name: USERPROFILE, purpose: "home folder where HOME is not set (Windows)" },
     Variable { name: XDG_CACHE_HOME, purpose: "where image builds keep their cache (default: ~/.cache)" },
-    Variable { name: XDG_STATE_HOME, purpose: "where root certificates of meshes are kept, in kindmesh/ (default: ~/.local/state)" },
+    Variable {
+        name: XDG_STATE_HOME,
+        purpose: "where root certificates of meshes and warm pools are kept, in kindmesh/ (default: ~/.local/state)",
+    },
     Variable { name: XDG_RUNTIME_DIR, purpose: "where sockets of rootless engines are looked for" },
     Variable { name: HTTP_PROXY, purpose: "proxy for HTTP, handed on to nodes" },
     Variable { name: HTTPS_PROXY, purpose: "proxy for HTTPS, handed on to nodes" },
@@ -83,7 +86,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: NO_COLOR, purpose: "any text: no colours" },
     Variable { name: TERM, purpose: "`dumb`: plain lines, no colours" },
     Variable { name: CI, purpose: "any text but `false`: plain lines even on a terminal" },
-    Variable { name: KINDMESH_STATE_DIR, purpose: "where root certificates of meshes are kept (weaker than --state-dir)" },
+    Variable { name: KINDMESH_STATE_DIR, purpose: "where root certificates of meshes and warm pools are kept (weaker than --state-dir)" },
     Variable {
         name: KINDMESH_LOG,
         purpose: "log filter, e.g. kindmesh=debug (bollard=debug writes request bodies, registry credentials included, to stderr)",

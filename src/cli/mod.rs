@@ -4,6 +4,7 @@
 //! writing to the standard streams, catching signals.
 
 pub mod args;
+pub mod background;
 pub mod commands;
 pub mod duration;
 pub mod env;

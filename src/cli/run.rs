@@ -7,7 +7,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use super::args::{Cli, Command, Globals, OutputFormat};
-use super::commands::{build, completion, down, get, graph, load, mesh, network, rest, schema, status, topics, up, verify, version};
+use super::commands::{build, completion, down, get, graph, load, mesh, network, pool, rest, schema, status, topics, up, verify, version};
 use super::env::Env;
 use super::errors::CliError;
 use super::exit::Exit;
@@ -68,6 +68,7 @@ fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
                 Command::Resume(args) => rest::resume(session, args).await,
                 Command::Stop(args) => rest::stop(session, args).await,
                 Command::Start(args) => rest::start(session, args).await,
+                Command::Pool(args) => pool::run(session, args).await,
                 Command::Status(args) => status::run(session, args).await,
                 Command::Verify(args) => verify::run(session, args).await,
                 Command::Graph(args) => graph::run(session, args).await,

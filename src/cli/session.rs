@@ -54,6 +54,11 @@ impl Session {
         self.timings.as_ref()
     }
 
+    /// Flags of every command.
+    pub fn globals(&self) -> &Globals {
+        &self.globals
+    }
+
     /// The program's voice.
     pub fn printer(&self) -> &Printer {
         &self.printer
@@ -144,7 +149,8 @@ impl Session {
             kindmesh = kindmesh.cache_dir(folder);
         }
         if let Some(folder) = self.env.state_dir(self.globals.state_dir.as_deref()) {
-            kindmesh = kindmesh.state_dir(folder);
+            // What is noted down of it must mean the same from every folder.
+            kindmesh = kindmesh.state_dir(std::path::absolute(&folder).unwrap_or(folder));
         }
         if let Some(folder) = self.env.docker_config_dir() {
             kindmesh = kindmesh.registry_config(folder.join("config.json"));

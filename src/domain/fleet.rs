@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use ipnetwork::{Ipv4Network, Ipv6Network};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::mesh::MeshSpec;
 use super::name::{ClusterName, FleetName};
@@ -19,7 +19,7 @@ pub const MIN_POOL_SIZE: u32 = 4;
 
 /// A fleet: clusters that share a network and are made and removed together. Validated: every
 /// value of this type can be built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fleet {
     /// Name; labels carry it.
@@ -38,10 +38,14 @@ pub struct Fleet {
     pub profile: BootProfile,
     /// Deadlines.
     pub timeouts: Timeouts,
+    /// The warm pool that keeps this fleet, for a member of one; see [`warm`](super::warm). No part of a
+    /// description.
+    #[serde(skip)]
+    pub warm: Option<FleetName>,
 }
 
 /// One cluster of a fleet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterSpec {
     /// Name.
@@ -67,7 +71,7 @@ pub struct ClusterSpec {
 }
 
 /// The network of a fleet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkSettings {
     /// Name; [`SHARED_NETWORK`] unless the fleet has its own.
@@ -86,7 +90,7 @@ pub struct NetworkSettings {
 }
 
 /// What is installed into every cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Addons {
     /// MetalLB; `None` leaves it out.
@@ -96,7 +100,7 @@ pub struct Addons {
 }
 
 /// How MetalLB is installed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MetalLb {
     /// Another manifest in place of ours: the text of it, already read.
@@ -111,7 +115,7 @@ pub struct MetalLb {
 }
 
 /// How much a node container may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Privileges {
     /// Privileged where the engine can, reduced where it cannot.
@@ -125,7 +129,7 @@ pub enum Privileges {
 
 /// How clusters are bootstrapped, where being quick and being exactly as kind makes them part ways. Both are
 /// kubeadm's clusters, and kind's users and tools know them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BootProfile {
     /// As quickly as it goes: ECDSA keys, one replica of CoreDNS with a quick probe, no leader election for a
@@ -137,7 +141,7 @@ pub enum BootProfile {
 }
 
 /// Deadlines of a fleet's operations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Timeouts {
     /// From a node container's start to a working container runtime in it.
@@ -212,6 +216,7 @@ pub(crate) mod tests_support {
             privileges: Privileges::Auto,
             profile: BootProfile::default(),
             timeouts: Timeouts::default(),
+            warm: None,
         }
     }
 }

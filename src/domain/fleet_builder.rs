@@ -11,7 +11,7 @@ mod mesh;
 mod network;
 mod subnets;
 
-pub use check::overlap_with_network;
+pub use check::{overlap_with_network, recheck};
 pub use error::{FleetError, Place, Problem};
 pub use mesh::MeshBuilder;
 

@@ -14,6 +14,8 @@ use super::name::context_name;
 /// Lists of a kubeconfig, each entry with a name, and the key of what an entry holds.
 const LISTS: [(&str, &str); 3] = [("clusters", "cluster"), ("contexts", "context"), ("users", "user")];
 const CURRENT: &str = "current-context";
+/// List of what programs put into a kubeconfig for themselves.
+const EXTENSIONS: &str = "extensions";
 
 /// A kubeconfig document.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -156,6 +158,17 @@ impl Kubeconfig {
     /// Names of all contexts, in order.
     pub fn contexts(&self) -> Vec<&str> {
         self.entries("contexts").iter().filter_map(|entry| entry["name"].as_str()).collect()
+    }
+
+    /// Writes something of one's own into the document, where its format has a place for that
+    /// (`extensions`): other programs keep it and do not read it.
+    pub fn set_extension(&mut self, name: &str, value: Value) {
+        self.put(EXTENSIONS, json!({"name": name, "extension": value}));
+    }
+
+    /// What [`Kubeconfig::set_extension`] wrote.
+    pub fn extension(&self, name: &str) -> Option<&Value> {
+        self.entries(EXTENSIONS).iter().find(|entry| is_named(entry, name))?.get("extension")
     }
 
     fn entries(&self, list: &str) -> &[Value] {

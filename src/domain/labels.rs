@@ -18,7 +18,11 @@ pub const SPEC: &str = "dev.kindmesh.spec";
 pub const VERSION: &str = "dev.kindmesh.version";
 /// On a node image: it carries Istio for its nodes, in this version.
 pub const ISTIO: &str = "dev.kindmesh.istio";
-/// Marks a short-lived helper container, with its purpose (`probe`, `build`).
+/// The warm pool that a fleet is kept in, from its creation until it is removed; see [`warm`](super::warm).
+pub const WARM: &str = "dev.kindmesh.warm";
+/// On the marker of a lease: the kubeconfig file that was written for it, an absolute path.
+pub const KUBECONFIG: &str = "dev.kindmesh.kubeconfig";
+/// Marks a container that is no node, with its purpose (`probe`, `build`, `lease`).
 pub const HELPER: &str = "dev.kindmesh.helper";
 /// How the container is allowed to do its work; see [`Profile::to_label`](super::node::Profile::to_label).
 pub const PRIVILEGES: &str = "dev.kindmesh.privileges";

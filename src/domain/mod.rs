@@ -26,4 +26,5 @@ mod svg_text;
 pub mod tar_stream;
 pub mod trace;
 pub mod version;
+pub mod warm;
 pub(crate) mod xml;

@@ -13,7 +13,7 @@ use super::context::{Kindmesh, Outcome, Scope};
 use super::error::{Error, ErrorKind, Result};
 use super::inventory::Inventory;
 use super::report::DownReport;
-use super::{kubeconfig_entry, mesh, network};
+use super::{kubeconfig_entry, mesh, network, pool};
 
 /// Killing and removing a node takes about a second; an engine under load is given time.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -22,24 +22,26 @@ const GONE_PAUSE: Duration = Duration::from_millis(200);
 
 impl Kindmesh {
     /// Removes a fleet: containers with their volumes, kubeconfig entries, and the network if this
-    /// fleet made it and nothing else uses it. Removing what is not there is no error.
+    /// fleet made it and nothing else uses it. Removing what is not there is no error. The kubeconfig of a
+    /// lease goes with its fleet. Where there is no fleet but a warm pool of this name, that is given up: its
+    /// members are removed, but for those that are leased.
     ///
     /// # Errors
     /// When something could not be removed; everything else is, and the message names what is left.
     pub async fn down(&self, fleet: &FleetName) -> Result<DownReport> {
         let km = self.begin();
-        let containers = km.engine.list_containers(&[format!("{}={fleet}", labels::FLEET)]).await?;
-        let scope = km.fleet_scope();
-        let containers = remove_containers(&km, &containers, &scope).await;
-        // What failed above keeps its network; everything else goes all the same.
-        let (networks, networks_kept) = network::remove(km.engine.as_ref(), fleet).await?;
-        let containers = containers?;
-        forget_root(&km, fleet).await?;
-        Ok(DownReport { networks, networks_kept, ..containers })
+        let report = down_fleet(&km, fleet).await?;
+        if !report.containers.is_empty() {
+            return Ok(report);
+        }
+        let Some(pool) = Box::pin(pool::forget(&km, fleet)).await? else { return Ok(report) };
+        let mut total = DownReport { pools: vec![fleet.to_string()], leases_kept: pool.leased, ..report };
+        total.absorb(pool.down);
+        Ok(total)
     }
 
-    /// Removes every fleet that kindmesh made on this engine, and helper containers that a killed
-    /// process left.
+    /// Removes every fleet that kindmesh made on this engine, warm pools with their members and leases, and
+    /// helper containers that a killed process left.
     ///
     /// # Errors
     /// As [`Kindmesh::down`].
@@ -47,20 +49,35 @@ impl Kindmesh {
         let km = self.begin();
         let scope = km.fleet_scope();
         let mut total = DownReport::default();
+        let mut failures = Vec::new();
+        if has_state(&km) {
+            for pool in pool::forget_all(&km).await {
+                match pool {
+                    Ok(pool) => total.pools.push(pool),
+                    Err(error) => failures.push(error),
+                }
+            }
+        }
         let helpers = km.engine.list_containers(&[labels::HELPER.to_owned()]).await?;
+        let (markers, helpers): (Vec<_>, Vec<_>) = helpers.into_iter().partition(pool::is_marker);
         total.absorb(remove_containers(&km, &helpers, &scope).await?);
         let mut fleets = Inventory::read(km.engine.as_ref()).await?.fleets();
+        fleets.extend(markers.iter().filter_map(|marker| marker.labels.get(labels::FLEET).cloned()));
         for network in km.engine.networks_labelled(&[labels::FLEET.to_owned()]).await? {
             fleets.extend(network.labels.get(labels::FLEET).cloned());
         }
         fleets.sort();
         fleets.dedup();
-        let mut failures = Vec::new();
         for fleet in fleets {
-            match km.down(&fleet.parse()?).await {
+            match down_fleet(&km, &fleet.parse()?).await {
                 Ok(report) => total.absorb(report),
                 Err(error) => failures.push(error.within(format_args!("fleet {fleet}"))),
             }
+        }
+        if has_state(&km)
+            && let Err(error) = pool::tidy(&km).await
+        {
+            failures.push(error);
         }
         let Some(first) = failures.pop() else { return Ok(total) };
         Err(failures.into_iter().fold(first, |error, other| error.hint(format!("also failed: {}", other.one_line()))))
@@ -84,16 +101,40 @@ impl Kindmesh {
         let report = remove_containers(&km, nodes, &scope).await?;
         let fleet: Option<FleetName> = inventory.fleet_of_cluster(cluster).and_then(|fleet| fleet.parse().ok());
         if let Some(fleet) = fleet.filter(|fleet| inventory.of_fleet(fleet).all(|(name, _)| name == cluster)) {
+            // The marker of a lease goes with the last cluster.
+            let rest = km.engine.list_containers(&[format!("{}={fleet}", labels::FLEET), labels::HELPER.to_owned()]).await?;
+            remove_containers(&km, &rest, &scope).await?;
             forget_root(&km, &fleet).await?;
         }
         Ok(report)
     }
 }
 
+/// Removes a fleet, and nothing for which there is no fleet of this name.
+pub(super) async fn down_fleet(km: &Kindmesh, fleet: &FleetName) -> Result<DownReport> {
+    let mut containers = km.engine.list_containers(&[format!("{}={fleet}", labels::FLEET)]).await?;
+    containers.extend(pool::mark_removal(km.engine.as_ref(), fleet, &containers).await?);
+    let leased = containers.iter().any(pool::is_marker);
+    let containers = remove_containers(km, &containers, &km.fleet_scope()).await;
+    // What failed above keeps its network; everything else goes all the same.
+    let (networks, networks_kept) = network::remove(km.engine.as_ref(), fleet).await?;
+    let containers = containers?;
+    forget_root(km, fleet).await?;
+    if leased && has_state(km) {
+        pool::tidy(km).await?;
+    }
+    Ok(DownReport { networks, networks_kept, ..containers })
+}
+
+/// Whether anything was ever kept: most users have neither meshes nor pools, and then the engine need not
+/// even be asked who it is.
+fn has_state(km: &Kindmesh) -> bool {
+    km.state_dir.as_deref().is_some_and(Path::is_dir)
+}
+
 /// With the last cluster of a fleet goes what they all trusted.
 async fn forget_root(km: &Kindmesh, fleet: &FleetName) -> Result<()> {
-    // Most fleets have no mesh: then the engine need not even be asked who it is.
-    if km.state_dir.as_deref().is_some_and(Path::is_dir)
+    if has_state(km)
         && let Some(store) = km.ca_store(fleet).await?
     {
         store.remove()?;
@@ -116,10 +157,16 @@ pub(super) async fn remove_containers(km: &Kindmesh, containers: &[ContainerInfo
             clusters.sort();
             clusters.dedup();
             let entries = kubeconfig_entry::remove(km, &clusters).await;
-            let results = join_all(containers.iter().map(|container| remove_one(engine, container))).await;
+            let leases = pool::remove_of(containers);
+            let (markers, nodes): (Vec<_>, Vec<_>) = containers.iter().partition(|container| pool::is_marker(container));
+            let mut results = join_all(nodes.iter().map(|container| remove_one(engine, container))).await;
+            if results.iter().all(Result::is_ok) {
+                results.extend(join_all(markers.iter().map(|container| remove_one(engine, container))).await);
+            }
+            let containers = nodes.into_iter().chain(markers);
             let mut report = DownReport::default();
             let mut failures = Vec::new();
-            for (container, result) in containers.iter().zip(results) {
+            for (container, result) in containers.zip(results) {
                 match result {
                     Ok(volumes) => {
                         report.containers.push(container.name.clone());
@@ -131,9 +178,11 @@ pub(super) async fn remove_containers(km: &Kindmesh, containers: &[ContainerInfo
             }
             report.clusters.sort();
             report.clusters.dedup();
-            match entries {
-                Ok(files) => report.kubeconfigs = files,
-                Err(error) => failures.push(error.one_line()),
+            for files in [entries, leases] {
+                match files {
+                    Ok(files) => report.kubeconfigs.extend(files),
+                    Err(error) => failures.push(error.one_line()),
+                }
             }
             if failures.is_empty() {
                 return Ok(Outcome::changed(report));
@@ -181,7 +230,7 @@ fn is_anonymous(volume: &str) -> bool {
 // === impl DownReport ===
 
 impl DownReport {
-    fn absorb(&mut self, other: Self) {
+    pub(super) fn absorb(&mut self, other: Self) {
         self.clusters.extend(other.clusters);
         self.containers.extend(other.containers);
         self.volumes += other.volumes;
@@ -190,5 +239,7 @@ impl DownReport {
         self.kubeconfigs.extend(other.kubeconfigs);
         self.kubeconfigs.sort();
         self.kubeconfigs.dedup();
+        self.pools.extend(other.pools);
+        self.leases_kept.extend(other.leases_kept);
     }
 }

@@ -25,6 +25,7 @@ mod moments;
 mod network;
 pub mod nodeimage;
 mod nodes;
+mod pool;
 mod pools;
 mod preflight;
 mod privileges;
@@ -39,6 +40,7 @@ pub use context::{Kindmesh, KubeconfigTarget};
 pub use error::{Error, ErrorKind, Result};
 pub use load::{ImageLoad, LoadOutcome, LoadReport, LoadRequest, LoadSource, NodeLoad};
 pub use mesh::{VerifiedCluster, VerifyOptions, VerifyReport};
+pub use pool::{LeaseOptions, LeaseReport, LeasedCluster, PoolReport, PoolStatus};
 pub use report::{
     ClusterEntry, ClusterReport, ClusterStatus, DownReport, FleetStatus, MeshMember, MeshReport, MeshStatus, NodeEntry, ServiceStatus,
     UpReport,

@@ -108,8 +108,12 @@ pub struct DownReport {
     pub networks: Vec<String>,
     /// Networks this fleet made that are still used by others.
     pub networks_kept: Vec<String>,
-    /// Kubeconfig files that had entries.
+    /// Kubeconfig files that had entries, and those of leases.
     pub kubeconfigs: Vec<String>,
+    /// Warm pools that were given up.
+    pub pools: Vec<String>,
+    /// Members of these pools that stay, because they are leased.
+    pub leases_kept: Vec<String>,
 }
 
 /// A fleet as it is.

@@ -49,7 +49,7 @@ async fn container(engine: &FakeEngine, name: &str, network: &str, labels: &[(&s
 }
 
 /// A node of a cluster, of one of our fleets or of kind's.
-async fn node(engine: &FakeEngine, cluster: &str, fleet: Option<&str>, network: &str) {
+pub(super) async fn node(engine: &FakeEngine, cluster: &str, fleet: Option<&str>, network: &str) {
     let mut of = vec![(labels::CLUSTER, cluster), (labels::ROLE, "control-plane")];
     of.extend(fleet.map(|fleet| (labels::FLEET, fleet)));
     container(engine, &format!("{cluster}-control-plane"), network, &of).await;

@@ -42,6 +42,11 @@ fn flags_that_contradict_each_other_are_refused() {
         &["load"],
         &["load", "shop:dev", "--archive", "shop.tar"],
         &["up", "--clusters", "0"],
+        &["up", "--warm", "1", "--prune"],
+        &["up", "--warm", "1", "--kubeconfig", "k"],
+        &["up", "--warm", "100"],
+        &["pool", "lease", "demo", "-f", "x"],
+        &["pool", "serve", "Not_A_Name"],
         &["up", "--fleet", "Not_A_Name"],
     ] {
         let said = Sealed::new().run(args).failed(2);

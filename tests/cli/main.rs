@@ -10,6 +10,7 @@ mod fleet_file;
 mod mesh;
 mod network;
 mod output;
+mod pool;
 mod support;
 mod texts;
 mod timings;

@@ -20,6 +20,7 @@ fn help() {
       resume      Let a paused fleet go on
       stop        Stop a fleet, keeping what is on its volumes
       start       Start a stopped fleet
+      pool        Lease fleets that were made beforehand
       status      Show fleets: clusters, nodes, pools, addresses
       verify      Prove a mesh by traffic
       graph       Draw a fleet as SVG or Mermaid
@@ -40,7 +41,7 @@ fn help() {
     Global options:
       -H, --host <URL>          Address of the engine, unix://… or tcp://… [default: as the docker command]
           --context <NAME>      Docker context of the engine [default: as the docker command]
-          --state-dir <FOLDER>  Folder for root certificates of meshes [default: ~/.local/state/kindmesh]
+          --state-dir <FOLDER>  Folder for root certificates of meshes and for warm pools [default: ~/.local/state/kindmesh]
       -o, --output <FORMAT>     text, or json: a document on standard output, events on standard error [default: text]
       -q, --quiet               Tell nothing but errors and results
       -v, --verbose...          Tell more; twice for every detail
@@ -77,6 +78,7 @@ fn help_of_up() {
           --sample                        Install a small web service with a LoadBalancer address into every cluster (a mesh has a sample of its own)
           --kubeconfig <FILE>             Kubeconfig file that gets the entries [default: as kubectl]
           --prune                         Remove clusters of the fleet that its description no longer has
+          --warm <N>                      Keep a warm pool of N such fleets, suspended, for `kindmesh pool lease`; 0 gives it up
           --timings <FILE>                Write where the time went: a Chrome trace, and a chart beside it with the extension .svg
       -h, --help                          Print help
 
@@ -93,7 +95,7 @@ fn help_of_up() {
     Global options:
       -H, --host <URL>          Address of the engine, unix://… or tcp://… [default: as the docker command]
           --context <NAME>      Docker context of the engine [default: as the docker command]
-          --state-dir <FOLDER>  Folder for root certificates of meshes [default: ~/.local/state/kindmesh]
+          --state-dir <FOLDER>  Folder for root certificates of meshes and for warm pools [default: ~/.local/state/kindmesh]
       -o, --output <FORMAT>     text, or json: a document on standard output, events on standard error [default: text]
       -q, --quiet               Tell nothing but errors and results
       -v, --verbose...          Tell more; twice for every detail
@@ -111,6 +113,7 @@ fn help_of_up() {
       kindmesh up --clusters 3 --fleet trio        three clusters under a name of their own
       kindmesh up -f fleet.yaml                    what a file says
       kindmesh up --kubernetes-version v1.33.1     another Kubernetes
+      kindmesh up --mesh --warm 3                  three such fleets made beforehand (`kindmesh help pool`)
       kindmesh up -o json 2>events.jsonl           for programs
     ");
 }
@@ -133,6 +136,10 @@ fn every_command_has_help() {
         "get nodes",
         "get kubeconfig",
         "network",
+        "pool",
+        "pool lease",
+        "pool serve",
+        "pool list",
         "mesh",
         "mesh ca",
         "mesh ca rotate",

@@ -15,6 +15,7 @@ mod mesh_failures;
 mod mesh_support;
 mod network;
 mod nodes;
+mod pool;
 mod refusals;
 mod rest;
 mod support;

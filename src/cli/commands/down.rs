@@ -15,6 +15,7 @@ use crate::ops::{DownReport, Kindmesh};
 const EXAMPLES: &str = "\
 Removes containers with their volumes, networks that the fleet made and nobody else uses,
 kubeconfig entries, and the root certificate of the fleet's mesh. What kindmesh did not make is touched only when it is named by --cluster.
+A fleet that was leased from a warm pool is removed by its name, with the kubeconfig of the lease; a pool by its own, without what is leased.
 
 Examples:
   kindmesh down                     the fleet of kindmesh.yaml, or else the one that `up` makes without a file
@@ -35,7 +36,7 @@ pub struct DownArgs {
     /// One cluster, whoever made it; may be given several times
     #[arg(long, value_name = "NAME", group = "what")]
     cluster: Vec<String>,
-    /// Every fleet on the engine
+    /// Every fleet on the engine, and every warm pool
     #[arg(long, group = "what")]
     all: bool,
     /// Kubeconfig file that loses the entries [default: as kubectl]
@@ -98,11 +99,13 @@ fn closing(report: &DownReport, took: &str) -> String {
         counted(report.volumes, "volume"),
         named(&report.networks, "network"),
         named(&report.kubeconfigs, "kubeconfig entries in file"),
+        named(&report.pools, "warm pool"),
     ]
     .into_iter()
     .flatten()
     .collect();
-    let kept = named(&report.networks_kept, "network").map(|kept| format!("; kept {kept}, still in use")).unwrap_or_default();
+    let kept = |names: &[String], noun: &str, why: &str| named(names, noun).map(|kept| format!("; kept {kept}, {why}")).unwrap_or_default();
+    let kept = kept(&report.networks_kept, "network", "still in use") + &kept(&report.leases_kept, "fleet", "leased");
     match removed.is_empty() {
         true => format!("nothing to remove ({took}){kept}"),
         false => format!("removed in {took}: {}{kept}", removed.join("; ")),
@@ -126,6 +129,8 @@ impl Outcome {
                 self.report.clusters.extend(report.clusters);
                 self.report.containers.extend(report.containers);
                 self.report.volumes += report.volumes;
+                self.report.pools.extend(report.pools);
+                self.report.leases_kept.extend(report.leases_kept);
                 self.report.networks.extend(report.networks);
                 self.report.networks_kept.extend(report.networks_kept);
                 for path in report.kubeconfigs {
@@ -163,6 +168,8 @@ mod tests {
             networks: vec!["mine".into()],
             networks_kept: Vec::new(),
             kubeconfigs: vec!["/h/.kube/config".into()],
+            pools: Vec::new(),
+            leases_kept: Vec::new(),
         };
         assert_eq!(
             closing(&report, "1.2s"),
@@ -170,6 +177,9 @@ mod tests {
         );
         let kept = DownReport { networks_kept: vec!["kind".into()], ..DownReport::default() };
         assert_eq!(closing(&kept, "0.1s"), "nothing to remove (0.1s); kept network kind, still in use");
+        let pool =
+            DownReport { pools: vec!["demo".into()], leases_kept: vec!["demo-w1".into(), "demo-w4".into()], ..DownReport::default() };
+        assert_eq!(closing(&pool, "0.1s"), "removed in 0.1s: warm pool demo; kept fleets demo-w1, demo-w4, leased");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod load;
 pub mod mesh;
 pub mod mesh_flags;
 pub mod network;
+pub mod pool;
 pub mod rest;
 pub mod schema;
 pub mod status;

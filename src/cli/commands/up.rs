@@ -11,12 +11,13 @@ use super::super::session::Session;
 use super::super::table::Table;
 use super::super::timings::TimingsFlag;
 use super::mesh_flags::MeshFlags;
-use super::verify;
+use super::{pool, verify};
 use crate::domain::fleet::{BootProfile, ClusterSpec, Fleet, Privileges};
 use crate::domain::fleet_builder::Place;
 use crate::domain::fleet_file;
 use crate::domain::name::FleetName;
 use crate::domain::version::KubernetesVersion;
+use crate::domain::warm::MAX_POOL_SIZE;
 use crate::ops::{ClusterReport, UpOptions, UpReport};
 
 const EXAMPLES: &str = "\
@@ -33,6 +34,7 @@ Examples:
   kindmesh up --clusters 3 --fleet trio        three clusters under a name of their own
   kindmesh up -f fleet.yaml                    what a file says
   kindmesh up --kubernetes-version v1.33.1     another Kubernetes
+  kindmesh up --mesh --warm 3                  three such fleets made beforehand (`kindmesh help pool`)
   kindmesh up -o json 2>events.jsonl           for programs";
 
 /// Flags of `up`.
@@ -69,6 +71,9 @@ pub struct UpArgs {
     /// Remove clusters of the fleet that its description no longer has
     #[arg(long)]
     prune: bool,
+    /// Keep a warm pool of N such fleets, suspended, for `kindmesh pool lease`; 0 gives it up
+    #[arg(long, value_name = "N", conflicts_with_all = ["prune", "kubeconfig", "timings"], value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_POOL_SIZE)))]
+    warm: Option<u32>,
     #[command(flatten)]
     pub(in crate::cli) timings: TimingsFlag,
     #[command(flatten)]
@@ -101,6 +106,9 @@ enum Rights {
 /// Whatever stops the fleet from becoming ready; what exists by then stays.
 pub async fn run(session: &Session, args: &UpArgs) -> Result<(), CliError> {
     let fleet = args.fleet(session).await?;
+    if let Some(size) = args.warm {
+        return pool::warm(session, fleet, size).await;
+    }
     let kindmesh = session.kindmesh(Some(session.kubeconfig_files(args.kubeconfig.as_deref())?)).await?;
     let result = kindmesh.up_with(&fleet, &UpOptions { prune: args.prune }).await;
     if let Some(timings) = session.timings() {

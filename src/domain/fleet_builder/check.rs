@@ -64,6 +64,7 @@ pub(super) fn build(builder: FleetBuilder) -> Result<Fleet, FleetError> {
         privileges: builder.privileges,
         profile: builder.profile,
         timeouts: builder.timeouts,
+        warm: None,
     })
 }
 
@@ -80,6 +81,27 @@ pub fn overlap_with_network(fleet: &Fleet, network: Ipv4Network) -> Result<(), F
         claims.push(service_claim(index, &cluster.name, cluster.service_subnet));
     }
     overlaps(&claims)
+}
+
+/// Checks a fleet that was read back from where it was kept: what its parts say of each other.
+///
+/// # Errors
+/// [`FleetError`] with the first thing that no builder would have let pass.
+pub fn recheck(fleet: &Fleet) -> Result<(), FleetError> {
+    if fleet.clusters.is_empty() {
+        return Err(FleetError { place: Place::Fleet("clusters"), problem: Problem::NoClusters });
+    }
+    let mut claims = Vec::new();
+    for (index, cluster) in fleet.clusters.iter().enumerate() {
+        if fleet.clusters[..index].iter().any(|other| other.name == cluster.name) {
+            return Err(FleetError { place: Place::Cluster(index, "name"), problem: Problem::NameTaken { name: cluster.name.clone() } });
+        }
+        claims.push(pod_claim(index, &cluster.name, cluster.pod_subnet));
+        claims.push(service_claim(index, &cluster.name, cluster.service_subnet));
+    }
+    overlaps(&claims)?;
+    ports(&fleet.clusters)?;
+    network::room(&fleet.network, &fleet.clusters)
 }
 
 /// The clusters by name, counted ones first.

@@ -215,3 +215,17 @@ fn a_port_serves_one_cluster() {
     assert!(one(at("a", "127.0.0.1")).cluster(at("b", "127.0.0.2")).build().is_ok());
     assert_eq!(error(one(ClusterBuilder::new("a").api_server_port(0))), "clusters[0].apiServerPort: 0 is out of bounds: 1 to 65535");
 }
+
+#[test]
+fn a_fleet_that_is_read_back_is_checked_again() {
+    let fleet = Fleet::builder("demo").clusters(2).build().unwrap();
+    let back: Fleet = serde_json::from_value(serde_json::to_value(&fleet).unwrap()).unwrap();
+    assert_eq!((recheck(&back), &back), (Ok(()), &fleet));
+    let mut twice = back.clone();
+    twice.clusters[1].name = twice.clusters[0].name.clone();
+    assert_eq!(recheck(&twice).unwrap_err().place, Place::Cluster(1, "name"));
+    let mut overlapping = back.clone();
+    overlapping.clusters[1].pod_subnet = overlapping.clusters[0].service_subnet;
+    assert!(matches!(recheck(&overlapping).unwrap_err().problem, Problem::Overlap { .. }));
+    assert!(recheck(&Fleet { clusters: Vec::new(), ..back }).is_err());
+}

@@ -188,3 +188,17 @@ proptest! {
         prop_assert!(config.to_yaml().contains("name: other"));
     }
 }
+
+#[test]
+fn what_a_program_put_there_is_kept_and_read_back() {
+    let mut document = Kubeconfig::default();
+    document.upsert(&ClusterEntry::with_token("a", "https://127.0.0.1:1", "ca", "token"), true);
+    document.set_extension("dev.example", json!({"fleet": "one"}));
+    document.set_extension("dev.example", json!({"fleet": "two"}));
+    let mut document = Kubeconfig::parse(&document.to_yaml()).unwrap();
+    assert_eq!(document.extension("dev.example"), Some(&json!({"fleet": "two"})));
+    assert_eq!(document.extension("dev.other"), None);
+    document.remove("a");
+    assert!(document.extension("dev.example").is_some());
+    assert_eq!(Kubeconfig::parse("extensions: [1]").unwrap().extension("dev.example"), None);
+}

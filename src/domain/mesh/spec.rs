@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::domain::name::ClusterName;
@@ -26,7 +26,7 @@ pub const MAX_MESH_ID: usize = 63;
 /// A mesh over all clusters of a fleet: one Istio control plane in each, every cluster a network of
 /// its own, one root of trust. Validated when it comes out of a
 /// [`FleetBuilder`](crate::domain::fleet_builder::FleetBuilder).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MeshSpec {
     /// Mesh id, the same in every cluster; a Kubernetes label value.
@@ -45,7 +45,7 @@ pub struct MeshSpec {
 }
 
 /// Which Istio, and how it is set up.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IstioSpec {
     /// Version; `None` means what the node images carry, else [`DEFAULT_ISTIO_VERSION`].
@@ -66,7 +66,7 @@ pub struct IstioSpec {
 }
 
 /// Files of a root certificate and its key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RootCaFiles {
     /// The certificate, PEM.
