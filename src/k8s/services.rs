@@ -7,7 +7,7 @@ use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 
 use super::client::ApiServer;
-use super::error::Result;
+use super::error::{K8sError, RequestErrorKind, Result};
 
 /// A service of type LoadBalancer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,26 @@ pub async fn load_balancers(server: &ApiServer) -> Result<Vec<LoadBalancer>> {
         .await
         .map_err(|error| server.error("list", "services", &error))?;
     Ok(services.items.iter().filter(|service| is_load_balancer(service)).map(LoadBalancer::of).collect())
+}
+
+/// Address of the service at which pods reach the API server, with brackets if it is of IPv6.
+///
+/// # Errors
+/// The request's; `Protocol` when the service has none.
+pub async fn api_server_address(server: &ApiServer) -> Result<String> {
+    let api: Api<Service> = Api::namespaced(server.client(), "default");
+    let found = api.get("kubernetes").await.map_err(|error| server.error("read", "service default/kubernetes", &error))?;
+    let address = found.spec.and_then(|spec| spec.cluster_ip?.parse::<IpAddr>().ok());
+    match address {
+        Some(IpAddr::V4(address)) => Ok(address.to_string()),
+        Some(IpAddr::V6(address)) => Ok(format!("[{address}]")),
+        None => Err(K8sError::Request {
+            verb: "read",
+            object: "service default/kubernetes".to_owned(),
+            kind: RequestErrorKind::Protocol,
+            message: "it has no address".to_owned(),
+        }),
+    }
 }
 
 fn is_load_balancer(service: &Service) -> bool {

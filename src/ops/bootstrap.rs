@@ -160,14 +160,19 @@ pub(super) async fn finish(engine: &dyn Engine, node: &ContainerInfo, scope: &Sc
     check(engine, node, "kubeadm init", &output).await
 }
 
-/// Starts scheduler and controller manager, as far as they are not, once the API server answers.
-pub(super) async fn start_others(engine: &dyn Engine, node: &ContainerInfo, scope: &Scope, step: &'static str) -> Result<()> {
+/// Starts another of the control plane's programs (`scheduler`, `controller-manager`), as far as it is not.
+pub(super) async fn start_program(
+    engine: &dyn Engine,
+    node: &ContainerInfo,
+    program: &str,
+    scope: &Scope,
+    step: &'static str,
+) -> Result<()> {
     let command = format!(
-        "set -e; cd /etc/kubernetes/manifests; for program in controller-manager scheduler; do \
-         [ -e kube-$program.yaml ] || kubeadm init phase control-plane $program --config={KUBEADM_CONF}; done"
+        "[ -e /etc/kubernetes/manifests/kube-{program}.yaml ] || kubeadm init phase control-plane {program} --config={KUBEADM_CONF}"
     );
     let output = kubeadm(engine, node, &command, scope, step).await?;
-    check(engine, node, "kubeadm init phase control-plane", &output).await
+    check(engine, node, &format!("kubeadm init phase control-plane {program}"), &output).await
 }
 
 /// What kubeadm would install as the add-ons of every cluster: CoreDNS and kube-proxy, of the versions that

@@ -66,34 +66,32 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&
     let server = begun.connect(km, plan, &control_plane).await?;
     let (printed, (), ()) = tokio::try_join!(
         begun.addons(km, &control_plane, &scope),
-        begun.start_others(km, plan, &server, &control_plane, &scope),
+        begun.schedule(km, plan, &server, &control_plane, &scope),
         begun.answers(plan, &server, &scope),
     )?;
     let is_first = plan.fleet.clusters.first().is_some_and(|first| first.name == plan.spec.name);
     let meshed = async {
         let Some(mesh) = mesh else { return Ok(None) };
-        mesh::install(plan, mesh, &server, &scope).await.map(Some)
+        mesh::install(plan, mesh, mesh::Place { engine, nodes: &made, server: &server }, &scope).await.map(Some)
     };
     // What is finished is not looked at again, so the add-ons come before; and workers join what has been
     // written down.
     let joined = async {
-        control_plane::addons(plan, &server, printed.as_deref(), &scope).await?;
+        let ((), based) = tokio::try_join!(
+            control_plane::addons(plan, &server, printed.as_deref(), &scope),
+            install::base(engine, plan, &server, &control_plane, &scope),
+        )?;
+        begun.control(km, plan, &control_plane, &scope).await?;
         let finished = begun.finish(km, plan, &server, &control_plane, &scope).await?;
-        Ok::<bool, Error>(finished | join_workers(km, plan, &scope, &control_plane, &made, &states).await?)
+        Ok::<bool, Error>(based | finished | join_workers(km, plan, &scope, &control_plane, &made, &states).await?)
     };
     // Nobody is given a kubeconfig that the cluster refuses.
     let wrote = async {
         begun.admit(plan, &server, &scope).await?;
         kubeconfig_entry::write(km, plan.spec.name.as_str(), is_first, &control_plane, &scope).await
     };
-    let (wrote, joined, installed, sample, meshed) = tokio::try_join!(
-        wrote,
-        joined,
-        install::base(engine, plan, &server, &control_plane, &scope),
-        install::addons(plan, &server, &scope),
-        meshed,
-    )?;
-    changed |= wrote | joined | installed | sample.changed | meshed.as_ref().is_some_and(|meshed| meshed.changed);
+    let (wrote, joined, sample, meshed) = tokio::try_join!(wrote, joined, install::addons(plan, &server, &scope), meshed,)?;
+    changed |= wrote | joined | sample.changed | meshed.as_ref().is_some_and(|meshed| meshed.changed);
     wait_ready(plan, &server, &made, &scope).await?;
 
     let version = bootstrap::node_version(engine, &control_plane, &scope.cancel).await?;

@@ -25,6 +25,8 @@ pub(super) struct Begun {
     finished: bool,
     /// Whether the database had what an API server writes into an empty one.
     seeded: bool,
+    /// Whether the controller manager is known to be started.
+    controls: bool,
 }
 
 /// Starts the control plane's programs, as far as they are not.
@@ -42,8 +44,10 @@ pub(super) async fn start(
         .step(STEP, plan.fleet.timeouts.cluster_ready, async {
             let state = nodes.iter().zip(states).find(|(node, _)| node.id == control_plane.id).map(|(_, state)| *state);
             match state.unwrap_or(Progress::Fresh) {
-                Progress::Done => return Ok(Outcome::unchanged(Begun { changed: false, finished: true, seeded: false })),
-                Progress::Started => return Ok(Outcome::unchanged(Begun { changed: true, finished: false, seeded: false })),
+                Progress::Done => return Ok(Outcome::unchanged(Begun { changed: false, finished: true, seeded: false, controls: true })),
+                Progress::Started => {
+                    return Ok(Outcome::unchanged(Begun { changed: true, finished: false, seeded: false, controls: false }));
+                }
                 Progress::Fresh | Progress::Interrupted => {}
             }
             let configure = nodes.iter().map(|node| bootstrap::configure(engine, plan, node, &control_plane.name, &scope.cancel));
@@ -57,7 +61,7 @@ pub(super) async fn start(
                     false
                 }
             };
-            Ok(Outcome::changed(Begun { changed: true, finished: !fast, seeded }))
+            Ok(Outcome::changed(Begun { changed: true, finished: !fast, seeded, controls: !seeded }))
         })
         .await
 }
@@ -103,9 +107,9 @@ impl Begun {
             .await
     }
 
-    /// Starts scheduler and controller manager as soon as they find what they need: when they have come up, the server
-    /// has made the roles, or found them.
-    pub(super) async fn start_others(
+    /// Starts the scheduler as soon as the API server serves: when the scheduler has come up, the server has made
+    /// the roles it needs, or found them.
+    pub(super) async fn schedule(
         &self,
         km: &Kindmesh,
         plan: &ClusterPlan<'_>,
@@ -121,7 +125,22 @@ impl Begun {
             .step(STEP, plan.fleet.timeouts.cluster_ready, async {
                 let seen = |state: &str| scope.progress(STEP, state);
                 install::api_server_serves(server, plan.fleet.timeouts.cluster_ready, &seen).await?;
-                bootstrap::start_others(km.engine.as_ref(), control_plane, scope, STEP).await?;
+                bootstrap::start_program(km.engine.as_ref(), control_plane, "scheduler", scope, STEP).await?;
+                Ok(Outcome::changed(()))
+            })
+            .await
+    }
+
+    /// Starts the controller manager where kubeadm did not: now that there is something to control, and that the server
+    /// will have looked after its roles when the controller manager has come up. It looks for that only each second.
+    pub(super) async fn control(&self, km: &Kindmesh, plan: &ClusterPlan<'_>, control_plane: &ContainerInfo, scope: &Scope) -> Result<()> {
+        const STEP: &str = "start the controllers";
+        if self.controls {
+            return Ok(());
+        }
+        scope
+            .step(STEP, plan.fleet.timeouts.cluster_ready, async {
+                bootstrap::start_program(km.engine.as_ref(), control_plane, "controller-manager", scope, STEP).await?;
                 Ok(Outcome::changed(()))
             })
             .await
@@ -160,7 +179,7 @@ impl Begun {
                 if !self.finished {
                     if plan.spec.nodes() == 1 {
                         // Nobody waits for it, and everybody for the first pods.
-                        install::proxy_runs(plan, server, &seen).await?;
+                        install::urgent_runs(plan, server, &seen).await?;
                     }
                     bootstrap::finish(km.engine.as_ref(), control_plane, scope, STEP).await?;
                 }

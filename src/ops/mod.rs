@@ -32,6 +32,7 @@ mod privileges;
 mod probe_memory;
 mod report;
 mod rest;
+mod service_network;
 mod status;
 mod up;
 

@@ -162,6 +162,9 @@ fn ours(member: &Member) -> Value {
         },
         // The charts ask for 500m and 2048Mi, which N clusters on one machine do not have.
         "resources": { "requests": { "cpu": "50m", "memory": "128Mi" } },
+        // How long an istiod that starts waits for clusters that do not answer, before it serves its own; 30 s by
+        // default. They are read as soon as they answer, all the same.
+        "env": { "PILOT_REMOTE_CLUSTER_TIMEOUT": "5s" },
         // There is no metrics server to scale by.
         "autoscaleEnabled": false,
         "gateways": member.gateways().map(gateway).collect::<Map<_, _>>(),

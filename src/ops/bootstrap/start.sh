@@ -17,8 +17,8 @@ if [ -e /kind/seed/seed.db ] && ! [ -e /var/lib/etcd/member ]; then
   touch "$seeded"
 fi
 
-# A controller manager looks each second whether the server is ready. With a seed that is so soon after it answers that
-# one started then finds it ready at its first look.
+# A controller manager looks only each second whether the server is ready. With a seed that is so soon after it answers
+# that one started a little later finds it ready at its first look.
 if [ -e "$seeded" ]; then
   skip=$skip,control-plane/controller-manager
 fi

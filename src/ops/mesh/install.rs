@@ -11,12 +11,14 @@ use super::plan::MeshPlan;
 use crate::domain::istio::GatewayKind;
 use crate::domain::manifest::Object;
 use crate::domain::mesh::objects::{self, CLIENT, SAMPLE_NAMESPACE, SAMPLE_SERVICE, SampleVersion};
+use crate::engine::{ContainerInfo, Engine};
 use crate::k8s::apply::{ApplyOptions, apply};
 use crate::k8s::{ApiServer, Deadline, Observer, istio, wait};
 use crate::ops::cluster::ClusterPlan;
 use crate::ops::context::{Outcome, Scope};
 use crate::ops::error::{Error, ErrorKind, Result};
-use crate::ops::install::failed;
+use crate::ops::install::{failed, proxy_runs};
+use crate::ops::service_network;
 
 /// What a cluster has of the mesh once its own part is done.
 #[derive(Debug, Clone)]
@@ -27,21 +29,31 @@ pub(in crate::ops) struct Installed {
     pub(in crate::ops) gateways: BTreeMap<GatewayKind, IpAddr>,
 }
 
+/// Where a cluster is.
+#[derive(Clone, Copy)]
+pub(in crate::ops) struct Place<'a> {
+    pub(in crate::ops) engine: &'a dyn Engine,
+    pub(in crate::ops) nodes: &'a [ContainerInfo],
+    pub(in crate::ops) server: &'a ApiServer,
+}
+
 /// Objects are ours even where another hand changed them: what the fleet says, counts.
 const FORCE: ApplyOptions = ApplyOptions { force: true };
 
 /// Makes the cluster's own part of the mesh.
 ///
 /// Undo: none beside the cluster's own; the mesh goes with its clusters.
-pub(in crate::ops) async fn ensure(plan: &ClusterPlan<'_>, mesh: &MeshPlan, server: &ApiServer, scope: &Scope) -> Result<Installed> {
-    let mut changed = control_plane(plan, mesh, server, scope).await?;
+pub(in crate::ops) async fn ensure(plan: &ClusterPlan<'_>, mesh: &MeshPlan, place: Place<'_>, scope: &Scope) -> Result<Installed> {
+    let server = place.server;
+    let mut changed = control_plane(plan, mesh, place, scope).await?;
     let (gateways, sample) = tokio::try_join!(gateways(plan, mesh, server, scope), sample(plan, mesh, server, scope))?;
     changed |= gateways.1 | sample;
     Ok(Installed { changed, gateways: gateways.0 })
 }
 
-async fn control_plane(plan: &ClusterPlan<'_>, mesh: &MeshPlan, server: &ApiServer, scope: &Scope) -> Result<bool> {
+async fn control_plane(plan: &ClusterPlan<'_>, mesh: &MeshPlan, place: Place<'_>, scope: &Scope) -> Result<bool> {
     const STEP: &str = "install Istio";
+    let server = place.server;
     // It may start only when the node is ready, which the cluster's own deadline allows for.
     let deadline = plan.fleet.timeouts.cluster_ready + plan.fleet.timeouts.mesh_ready;
     scope
@@ -54,9 +66,15 @@ async fn control_plane(plan: &ClusterPlan<'_>, mesh: &MeshPlan, server: &ApiServ
             let cluster = (&plan.fleet.name, &plan.spec.name);
             let given = ca::ensure(server, &mesh.root, cluster, Timestamp::now(), deadline, &seen).await?;
             changed |= given.changed;
-            let mut objects: Vec<Object> = install.base.iter().chain(&install.control_plane).cloned().collect();
-            istio::leave_to_istiod(server, &mut objects).await.map_err(|error| failed(STEP, error))?;
-            changed |= put(server, objects, deadline, &seen).await?;
+            let (mut base, mut rest) = (install.base.clone(), install.control_plane.clone());
+            for objects in [&mut base, &mut rest] {
+                istio::leave_to_istiod(server, objects).await.map_err(|error| failed(STEP, error))?;
+            }
+            changed |= put(server, base, deadline, &seen).await?;
+            // An istiod that comes earlier waits for the API server in vain, for longer each time.
+            proxy_runs(plan, server, &seen).await?;
+            service_network::leads(place.engine, server, place.nodes, plan.fleet.timeouts.cluster_ready, &scope.cancel).await?;
+            changed |= put(server, rest, deadline, &seen).await?;
             istio::control_plane_ready(server, deadline, &seen).await.map_err(|error| failed("wait for istiod", error))?;
             if given.renewed {
                 ca::served(server, &given.bundle, deadline, &seen).await?;

@@ -22,7 +22,7 @@ pub use ca_store::CaStore;
 pub use input::MeshInput;
 pub use verify::{VerifiedCluster, VerifyOptions, VerifyReport};
 
-pub(super) use install::{Installed, ensure as install};
+pub(super) use install::{Installed, Place, ensure as install};
 pub(super) use join::{forget, join, prove};
 pub(super) use plan::{MeshPlan, Request};
 

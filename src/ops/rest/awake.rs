@@ -62,7 +62,7 @@ pub(super) async fn all_run(km: &Kindmesh, clusters: &Clusters, servers: &[ApiSe
         let Some((server, _)) = servers.iter().zip(clusters).find(|(_, (name, _))| name == cluster) else { return Ok(()) };
         // Told by an inspect only: when each was started.
         let nodes = try_join_all(nodes.iter().map(|node| engine.inspect_container(&node.id))).await?;
-        system::ready(server, &nodes, timeouts.cluster_ready, &km.cluster_scope(cluster)).await
+        system::ready(engine, server, &nodes, timeouts.cluster_ready, &km.cluster_scope(cluster)).await
     });
     ready.await.map(drop)
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::mesh;
 use crate::domain::mesh::objects::SAMPLE_NAMESPACE;
 use crate::domain::mesh::spec::SYSTEM_NAMESPACE;
-use crate::engine::ContainerInfo;
+use crate::engine::{ContainerInfo, Engine};
 use crate::k8s::wait::Starts;
 use crate::k8s::{ApiServer, Deadline, metallb, pods, sample, wait};
 use crate::ops::context::{Outcome, Scope};
 use crate::ops::error::Result;
 use crate::ops::install::{SYSTEM_NAMESPACES, failed};
+use crate::ops::service_network;
 
 const STEP: &str = "wait for nodes and system pods";
 
@@ -19,7 +20,13 @@ const OPTIONAL_NAMESPACES: [&str; 4] = [metallb::NAMESPACE, sample::NAMESPACE, S
 
 /// Waits until all nodes are Ready and every pod of the namespaces that kindmesh makes runs, as the
 /// kubelets tell since their start.
-pub(super) async fn ready(server: &ApiServer, nodes: &[ContainerInfo], deadline: Duration, scope: &Scope) -> Result<()> {
+pub(super) async fn ready(
+    engine: &dyn Engine,
+    server: &ApiServer,
+    nodes: &[ContainerInfo],
+    deadline: Duration,
+    scope: &Scope,
+) -> Result<()> {
     scope
         .step(STEP, deadline, async {
             let seen = |state: &str| scope.progress(STEP, state);
@@ -31,13 +38,18 @@ pub(super) async fn ready(server: &ApiServer, nodes: &[ContainerInfo], deadline:
                 SYSTEM_NAMESPACES.into_iter().chain(OPTIONAL_NAMESPACES).filter(|namespace| there.contains(*namespace)).collect();
             wait::nodes_ready(server, &names, deadline, &seen).await.map_err(|error| failed("wait for nodes", error))?;
             let running = async {
-                mesh::renew(server, &starts, deadline, &seen).await?;
-                wait::system_pods_running(server, &namespaces, &starts, deadline, &seen).await
+                if mesh::is_there(server).await.map_err(|error| failed("look for a mesh", error))? {
+                    mesh::guided(server, &starts, deadline, &seen).await.map_err(|error| failed("wait for CoreDNS", error))?;
+                    service_network::leads(engine, server, nodes, deadline.remaining(), &scope.cancel).await?;
+                    mesh::renew(server, &starts, deadline, &seen).await.map_err(|error| failed("wait for the mesh", error))?;
+                }
+                let running = wait::system_pods_running(server, &namespaces, &starts, deadline, &seen).await;
+                running.map_err(|error| failed("wait for system pods", error))
             };
             // Pods that started before the service network was back wait for their kubelet's next try, for longer
             // each time.
             tokio::select! {
-                running = running => running.map_err(|error| failed("wait for system pods", error))?,
+                running = running => running?,
                 Err(error) = pods::replace_backed_off(server, &namespaces, &starts) => return Err(failed("replace pods that wait to be tried again", error)),
             }
             Ok(Outcome::unchanged(()))
