@@ -42,7 +42,8 @@ fn values_are_layered() {
     });
     let values = chart_values(&member(), &knobs, &user).unwrap();
     let istiod = &values.istiod;
-    assert_eq!(istiod["env"], json!({ "A": "knob", "B": "user" }));
+    assert_eq!(istiod["env"], json!({ "A": "knob", "B": "user", "PILOT_REMOTE_CLUSTER_TIMEOUT": "5s" }));
+    assert_eq!(istiod["global"]["proxy"]["readinessPeriodSeconds"], 1, "a proxy that is ready is found so at once");
     assert_eq!(istiod["resources"]["requests"], json!({ "cpu": "1", "memory": "128Mi" }));
     assert_eq!(istiod["global"]["hub"], "docker.io/kindmesh/istio");
     assert_eq!(istiod["global"]["multiCluster"]["clusterName"], "east");
@@ -56,7 +57,8 @@ fn values_are_layered() {
     assert_eq!(istiod["pilot"]["resources"], json!({ "requests": { "cpu": "1" } }));
 
     let plain = chart_values(&member(), &Value::Null, &Value::Null).unwrap();
-    assert!(plain.istiod.get("telemetry").is_none() && plain.istiod.get("env").is_none(), "official images need no knobs");
+    assert!(plain.istiod.get("telemetry").is_none(), "official images need no knobs");
+    assert_eq!(plain.istiod["env"], json!({ "PILOT_REMOTE_CLUSTER_TIMEOUT": "5s" }));
     let revised = chart_values(&member(), &Value::Null, &json!({ "revision": "canary" })).unwrap();
     assert_eq!(
         (&revised.base["defaultRevision"], &revised.gateways[&GatewayKind::EastWest]["revision"]),

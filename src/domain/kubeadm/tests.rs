@@ -223,6 +223,7 @@ fn quickly_from_the_first_version_that_can() {
     let older = fast("v1.30.0", Role::ControlPlane);
     assert_eq!(older, of("v1.30.0", Role::ControlPlane, |_| {}), "older versions are made as kind makes them");
     let quick = fast("v1.34.4", Role::ControlPlane);
+    assert!(quick.contains("minSyncPeriod: 100ms") && older.contains("minSyncPeriod: 1s"), "services follow their pods at once");
     for words in [
         "kubeadm.k8s.io/v1beta4",
         "encryptionAlgorithm: ECDSA-P256",

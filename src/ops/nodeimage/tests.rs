@@ -27,8 +27,15 @@ build)
   [ ! -e "$WORK/slow" ] || { echo compiling >&2; sleep 60 & wait; }
   while [ "$1" != -o ]; do shift; done
   out=$2; shift 2
-  for package; do package=${package%/v[0-9]}; echo "$package" > "$out${package##*/}"; done ;;
+  for package; do package=${package%/v[0-9]}; echo "$package" > "$out${package##*/}"; done
+  [ ! -e "${out}seed" ] || cp --remove-destination "$WORK/seed" "${out}seed" ;;
 esac
+"#;
+
+/// `etcd-seed`, which is compiled and run.
+const SEED: &str = r#"#!/bin/sh
+while [ "$1" != --out ]; do shift; done
+for file in seed.db seed.json; do echo seed > "$2/$file"; done
 "#;
 
 /// `python3 -m pip download`: notes what it was asked for and leaves the wheel that lies ready.
@@ -88,7 +95,7 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        for (name, script) in [("go", GO), ("mmdebstrap", MMDEBSTRAP), ("python3", PYTHON)] {
+        for (name, script) in [("go", GO), ("mmdebstrap", MMDEBSTRAP), ("python3", PYTHON), ("seed", SEED)] {
             fs::write(at(name), script).unwrap();
             fs::set_permissions(at(name), fs::Permissions::from_mode(0o755)).unwrap();
         }
