@@ -16,6 +16,8 @@ use super::state;
 /// Taints kubeadm puts on control planes; the second name is the one of versions before 1.25.
 const CONTROL_PLANE_TAINTS: [&str; 2] = ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
 
+/// Label of a control plane, whose value is empty, as kubeadm gives it.
+const ROLE_LABEL: &str = "node-role.kubernetes.io/control-plane";
 /// Label kubeadm puts on control planes to keep load balancers away from them.
 const EXCLUDE_LABEL: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
@@ -86,12 +88,16 @@ fn opening(node: &Node) -> Option<Value> {
     let taints: &[Taint] = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
     let (closing, kept): (Vec<&Taint>, Vec<&Taint>) = taints.iter().partition(|taint| CONTROL_PLANE_TAINTS.contains(&taint.key.as_str()));
     let excluded = node.labels().contains_key(EXCLUDE_LABEL);
-    if closing.is_empty() && !excluded {
+    let unnamed = !node.labels().contains_key(ROLE_LABEL);
+    if closing.is_empty() && !excluded && !unnamed {
         return None;
     }
     let mut patch = json!({ "metadata": { "resourceVersion": node.resource_version() } });
     if excluded {
-        patch["metadata"]["labels"] = json!({ EXCLUDE_LABEL: null });
+        patch["metadata"]["labels"][EXCLUDE_LABEL] = Value::Null;
+    }
+    if unnamed {
+        patch["metadata"]["labels"][ROLE_LABEL] = json!("");
     }
     if !closing.is_empty() {
         patch["spec"] = json!({ "taints": kept });
@@ -129,8 +135,8 @@ mod tests {
 
     #[test]
     fn an_open_node_is_left_alone() {
-        assert_eq!(opening(&node(json!({}), json!([]))), None);
-        assert_eq!(opening(&node(json!({"a": "b"}), json!([{"key": "mine", "effect": "NoSchedule"}]))), None);
+        assert_eq!(opening(&node(json!({ROLE_LABEL: ""}), json!([]))), None);
+        assert_eq!(opening(&node(json!({ROLE_LABEL: "", "a": "b"}), json!([{"key": "mine", "effect": "NoSchedule"}]))), None);
     }
 
     #[test]
@@ -143,6 +149,12 @@ mod tests {
             "metadata": {"resourceVersion": "7", "labels": {EXCLUDE_LABEL: null}},
             "spec": {"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]},
         });
-        assert_eq!(opening(&node(json!({EXCLUDE_LABEL: ""}), taints)), Some(expected));
+        assert_eq!(opening(&node(json!({ROLE_LABEL: "", EXCLUDE_LABEL: ""}), taints)), Some(expected));
+    }
+
+    #[test]
+    fn the_only_node_is_named_a_control_plane() {
+        let expected = json!({"metadata": {"resourceVersion": "7", "labels": {ROLE_LABEL: ""}}});
+        assert_eq!(opening(&node(json!({}), json!([]))), Some(expected));
     }
 }

@@ -144,9 +144,15 @@ fn first_pod_cidr(plan: &ClusterPlan<'_>) -> Option<String> {
 }
 
 /// Writes down in a cluster that answers how it is configured, as `kubeadm init` does at its end: for those who
-/// join, upgrade or look. The add-ons are not among it.
-pub(super) async fn finish(engine: &dyn Engine, node: &ContainerInfo, scope: &Scope, step: &'static str) -> Result<()> {
-    let skip = "preflight,certs,kubeconfig,etcd,control-plane,kubelet-start,wait-control-plane,kubelet-finalize,addon,show-join-command";
+/// join, upgrade or look. The add-ons are not among it, and for the `only` node of a cluster its labels.
+pub(super) async fn finish(engine: &dyn Engine, node: &ContainerInfo, only: bool, scope: &Scope, step: &'static str) -> Result<()> {
+    let mut skip =
+        "preflight,certs,kubeconfig,etcd,control-plane,kubelet-start,wait-control-plane,kubelet-finalize,addon,show-join-command"
+            .to_owned();
+    if only {
+        // It would keep load balancers away from the node until that is undone: who looks in between announces nothing.
+        skip.push_str(",mark-control-plane");
+    }
     // The last phase but the add-ons, without starting the kubelet again: it has the rotated certificate already,
     // and its next start reads it from here.
     let rotated = "/var/lib/kubelet/pki/kubelet-client-current.pem";

@@ -179,9 +179,9 @@ impl Begun {
                 if !self.finished {
                     if plan.spec.nodes() == 1 {
                         // Nobody waits for it, and everybody for the first pods.
-                        install::urgent_runs(plan, server, &seen).await?;
+                        install::proxy_runs(plan, server, &seen).await?;
                     }
-                    bootstrap::finish(km.engine.as_ref(), control_plane, scope, STEP).await?;
+                    bootstrap::finish(km.engine.as_ref(), control_plane, plan.spec.nodes() == 1, scope, STEP).await?;
                 }
                 let opened = install::open_only_node(plan, server, &seen).await?;
                 let changed = opened || !self.finished;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::domain::fleet::MetalLb;
 use crate::domain::kubeadm::addons;
 use crate::domain::manifest::{self, ManifestError, Object};
-use crate::domain::mesh::spec::SYSTEM_NAMESPACE;
 use crate::domain::name::Role;
 use crate::domain::node::API_SERVER_PORT;
 use crate::engine::files::read_file;
@@ -14,7 +13,7 @@ use crate::engine::{ContainerInfo, Engine};
 use crate::k8s::apply::{ApplyOptions, apply};
 use crate::k8s::sample::Sample;
 use crate::k8s::wait::Starts;
-use crate::k8s::{ApiServer, Deadline, K8sError, Observer, istio, metallb, nodes, sample, wait};
+use crate::k8s::{ApiServer, Deadline, K8sError, Observer, metallb, nodes, sample, wait};
 
 use super::cluster::ClusterPlan;
 use super::context::{Outcome, Scope};
@@ -95,25 +94,9 @@ pub(in crate::ops) async fn proxy_runs(plan: &ClusterPlan<'_>, server: &ApiServe
     runs.map_err(|error| failed("wait for kube-proxy", error))
 }
 
-/// Waits until what others wait for longest runs, on processors that are all busy: the first pods, and in a mesh its
-/// control plane, for everything else of the mesh comes after it.
-pub(super) async fn urgent_runs(plan: &ClusterPlan<'_>, server: &ApiServer, seen: Observer<'_>) -> Result<()> {
-    proxy_runs(plan, server, seen).await?;
-    if plan.fleet.mesh.is_some() {
-        let deadline = Deadline::after(plan.fleet.timeouts.cluster_ready + plan.fleet.timeouts.mesh_ready);
-        let runs = wait::deployment_available(server, SYSTEM_NAMESPACE, istio::ISTIOD, deadline, seen).await;
-        runs.map_err(|error| failed("wait for istiod", error))?;
-    }
-    Ok(())
-}
-
 /// Installs the add-ons the fleet asks for and waits until they work.
 pub(super) async fn addons(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &Scope) -> Result<Outcome<Option<IpAddr>>> {
     let mut outcome = Outcome::unchanged(None);
-    if plan.fleet.mesh.is_some() {
-        // Its gateways are the first to want an address.
-        urgent_runs(plan, server, &|state| scope.progress("install MetalLB", state)).await?;
-    }
     if plan.fleet.addons.metallb.is_some() {
         outcome.changed |= install_metallb(plan, server, scope).await?;
     }
