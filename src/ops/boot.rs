@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -14,26 +15,46 @@ use crate::event::WAIT_SPAN;
 
 use super::error::{Error, ErrorKind, Result};
 
+/// How long an engine may be busy with a container that it was asked for before; creating one takes it well under a
+/// second, on a machine with nothing else to do.
+const NAME_DEADLINE: Duration = Duration::from_secs(30);
+/// Between two looks at such a container.
+const NAME_PAUSE: Duration = Duration::from_millis(200);
 /// Lines of the console that belong in an error message.
 const CONSOLE_TAIL: usize = 12;
 
 /// Makes sure the container exists. Returns it and whether it was created.
 ///
+/// An engine gives a name away before it has a container of that name, and goes on with what was asked for by who
+/// was killed meanwhile; so a name that is taken by nothing is waited for: either there is a container soon, or the
+/// name is free again.
+///
 /// Undo: [`Engine::remove_container`]; the labels in `spec` let anybody find it.
 pub(super) async fn ensure_created(engine: &dyn Engine, name: &str, spec: &ContainerSpec) -> Result<(ContainerInfo, bool)> {
-    let created = match engine.create_container(name, spec).await {
-        Ok(_) => true,
-        // Ours from an earlier run; anybody else's was refused before.
-        Err(error) if error.is_conflict() => false,
-        Err(error) => return Err(error.into()),
+    let until = Instant::now() + NAME_DEADLINE;
+    let container = loop {
+        let refused = match engine.create_container(name, spec).await {
+            Ok(_) => return Ok((engine.inspect_container(name).await?, true)),
+            Err(error) if error.is_conflict() => error,
+            Err(error) => return Err(error.into()),
+        };
+        match engine.inspect_container(name).await {
+            Err(error) if error.is_not_found() && Instant::now() < until => tokio::time::sleep(NAME_PAUSE).await,
+            Err(error) if error.is_not_found() => {
+                let patience = NAME_DEADLINE.as_secs();
+                let message = format!("for {patience} s the name {name} has been taken by a container that does not exist");
+                return Err(Error::new(ErrorKind::Conflict, message).because(refused).hint("restart the engine, which frees such names"));
+            }
+            found => break found?,
+        }
     };
-    let container = engine.inspect_container(name).await?;
+    // Ours from an earlier run, or from one that was killed a moment ago.
     let same = |key: &str| spec.labels.get(key) == container.labels.get(key);
-    if !(created || same(labels::CLUSTER) && same(labels::FLEET)) {
+    if !(same(labels::CLUSTER) && same(labels::FLEET)) {
         return Err(Error::new(ErrorKind::Conflict, format!("a container {name} exists that is not part of this fleet"))
             .hint("rename the cluster, or remove that container if nothing needs it"));
     }
-    Ok((container, created))
+    Ok((container, false))
 }
 
 /// Starts a node if it does not run. Returns whether it was started.
@@ -143,7 +164,8 @@ fn start_error(node: &ContainerInfo, error: crate::engine::EngineError) -> Error
 
 #[cfg(test)]
 mod tests {
-    use super::announces_boot;
+    use super::*;
+    use crate::engine::fake::{FakeEngine, Fault, Verb, When};
 
     #[test]
     fn a_booted_console_is_recognised_with_and_without_colours() {
@@ -151,5 +173,28 @@ mod tests {
         assert!(announces_boot("[  OK  ] Reached target Multi-User System.\n"));
         assert!(announces_boot("INFO: detected cgroup v1\n"));
         assert!(!announces_boot("Reached target basic.target - Basic System.\n"));
+    }
+
+    /// An engine that is still busy with a container of this name, as it seems to who asks.
+    fn busy(when: When) -> (FakeEngine, ContainerSpec) {
+        let engine = FakeEngine::new();
+        engine.add_image("image", &[]);
+        engine.fault(when, Fault::Fail(EngineErrorKind::Conflict, "the container name is already in use".to_owned()));
+        (engine, ContainerSpec { image: "image".to_owned(), ..ContainerSpec::default() })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_taken_by_nothing_is_free_soon() {
+        let (engine, spec) = busy(When::Verb(Verb::CreateContainer, 1));
+        let (container, created) = ensure_created(&engine, "node", &spec).await.unwrap();
+        assert_eq!((container.name.as_str(), created), ("node", true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_taken_by_nothing_for_ever_is_told_with_the_engines_words() {
+        let (engine, spec) = busy(When::Every(Verb::CreateContainer));
+        let error = ensure_created(&engine, "node", &spec).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert!(error.to_string().contains("the name node has been taken") && error.one_line().contains("already in use"), "{error}");
     }
 }
