@@ -24,5 +24,7 @@ pub const WARM: &str = "dev.kindmesh.warm";
 pub const KUBECONFIG: &str = "dev.kindmesh.kubeconfig";
 /// Marks a container that is no node, with its purpose (`probe`, `build`, `lease`).
 pub const HELPER: &str = "dev.kindmesh.helper";
+/// On a volume that is a ticket of who works on the fleet: see [`ticket`](super::ticket).
+pub const LOCK: &str = "dev.kindmesh.lock";
 /// How the container is allowed to do its work; see [`Profile::to_label`](super::node::Profile::to_label).
 pub const PRIVILEGES: &str = "dev.kindmesh.privileges";

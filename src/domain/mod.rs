@@ -24,6 +24,7 @@ pub mod spec_record;
 pub mod suggest;
 mod svg_text;
 pub mod tar_stream;
+pub mod ticket;
 pub mod trace;
 pub mod version;
 pub mod warm;

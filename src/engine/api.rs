@@ -132,6 +132,12 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// Removes a reference, and the image with its last one.
     async fn remove_image(&self, reference: &str) -> Result<()>;
 
+    /// Creates an empty volume. One of this name that is there already stays as it is, which is no error.
+    async fn create_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()>;
+
+    /// Volumes carrying every one of these labels (`key` or `key=value`).
+    async fn list_volumes(&self, labels: &[String]) -> Result<Vec<VolumeInfo>>;
+
     /// Removes an anonymous or named volume.
     async fn remove_volume(&self, name: &str) -> Result<()>;
 
@@ -140,6 +146,15 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// Events of containers and networks that carry every one of these labels, from now on.
     async fn events(&self, labels: &[String]) -> Result<BoxStream<'static, Result<EngineEvent>>>;
+}
+
+/// A volume as the engine lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeInfo {
+    /// Name, which is its identity.
+    pub name: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// A container as the engine describes it.

@@ -41,7 +41,7 @@ pub async fn ready(server: &ApiServer, deadline: Deadline, observer: Observer<'_
     ready_except(server, &[], deadline, observer).await
 }
 
-/// Waits until the API server answers and does its work, for a database that has the [`BOOTSTRAP`] objects already:
+/// Waits until the API server answers and does its work, for a database that has the bootstrap objects already:
 /// an API server begins to look after them a second after its start, and calls itself ready when it has.
 ///
 /// # Errors

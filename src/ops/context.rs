@@ -15,6 +15,9 @@ use crate::domain::proxy::ProxySettings;
 use crate::engine::Engine;
 use crate::event::{CLUSTER_SPAN, Event, EventKind, Reporter, STEP_SPAN, Silent};
 
+/// A mesh of several clusters on a busy machine is up within this.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 /// A handle on one engine: makes, shows and removes fleets there. Cheap to clone; several handles
 /// on several engines live side by side.
 #[derive(Clone)]
@@ -27,6 +30,7 @@ pub struct Kindmesh {
     pub(super) registry_config: Option<PathBuf>,
     pub(super) state_dir: Option<PathBuf>,
     pub(super) cache_dir: Option<PathBuf>,
+    pub(super) patience: Duration,
     begun: Instant,
 }
 
@@ -70,6 +74,7 @@ impl Kindmesh {
             registry_config: None,
             state_dir: None,
             cache_dir: None,
+            patience: PATIENCE,
             begun: Instant::now(),
         }
     }
@@ -122,6 +127,14 @@ impl Kindmesh {
     #[must_use]
     pub fn state_dir(mut self, folder: PathBuf) -> Self {
         self.state_dir = Some(folder);
+        self
+    }
+
+    /// Waits so long, ten minutes by default, when another process works on the same fleet: only one at a time
+    /// changes a fleet. With zero it is an error at once.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 

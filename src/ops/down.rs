@@ -13,7 +13,7 @@ use super::context::{Kindmesh, Outcome, Scope};
 use super::error::{Error, ErrorKind, Result};
 use super::inventory::Inventory;
 use super::report::DownReport;
-use super::{kubeconfig_entry, mesh, network, pool};
+use super::{kubeconfig_entry, lock, mesh, network, pool};
 
 /// Killing and removing a node takes about a second; an engine under load is given time.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -66,6 +66,8 @@ impl Kindmesh {
         for network in km.engine.networks_labelled(&[labels::FLEET.to_owned()]).await? {
             fleets.extend(network.labels.get(labels::FLEET).cloned());
         }
+        // Tickets of who was killed before there was anything else.
+        fleets.extend(lock::fleets(km.engine.as_ref()).await?);
         fleets.sort();
         fleets.dedup();
         for fleet in fleets {
@@ -91,27 +93,39 @@ impl Kindmesh {
     pub async fn delete_cluster(&self, cluster: &str) -> Result<DownReport> {
         let km = self.begin();
         let inventory = Inventory::read(km.engine.as_ref()).await?;
-        let nodes = inventory.nodes(cluster);
-        if nodes.is_empty() {
-            // Says which clusters there are.
-            inventory.control_plane(cluster)?;
-        }
-        let scope = km.cluster_scope(cluster);
-        mesh::forget(&km, cluster, &inventory, &scope).await;
-        let report = remove_containers(&km, nodes, &scope).await?;
+        // Says which clusters there are.
+        inventory
+            .control_plane(cluster)
+            .map(drop)
+            .or_else(|error| if inventory.nodes(cluster).is_empty() { Err(error) } else { Ok(()) })?;
         let fleet: Option<FleetName> = inventory.fleet_of_cluster(cluster).and_then(|fleet| fleet.parse().ok());
-        if let Some(fleet) = fleet.filter(|fleet| inventory.of_fleet(fleet).all(|(name, _)| name == cluster)) {
-            // The marker of a lease goes with the last cluster.
-            let rest = km.engine.list_containers(&[format!("{}={fleet}", labels::FLEET), labels::HELPER.to_owned()]).await?;
-            remove_containers(&km, &rest, &scope).await?;
-            forget_root(&km, &fleet).await?;
+        match fleet {
+            Some(fleet) => lock::holding(&km, &fleet, "down", async |km| delete_of_fleet(&km, &fleet, cluster).await).await,
+            None => remove_containers(&km, inventory.nodes(cluster), &km.cluster_scope(cluster)).await,
         }
-        Ok(report)
     }
+}
+
+async fn delete_of_fleet(km: &Kindmesh, fleet: &FleetName, cluster: &str) -> Result<DownReport> {
+    let inventory = Inventory::read(km.engine.as_ref()).await?;
+    let scope = km.cluster_scope(cluster);
+    mesh::forget(km, cluster, &inventory, &scope).await;
+    let report = remove_containers(km, inventory.nodes(cluster), &scope).await?;
+    if inventory.of_fleet(fleet).all(|(name, _)| name == cluster) {
+        // The marker of a lease goes with the last cluster.
+        let rest = km.engine.list_containers(&[format!("{}={fleet}", labels::FLEET), labels::HELPER.to_owned()]).await?;
+        remove_containers(km, &rest, &scope).await?;
+        forget_root(km, fleet).await?;
+    }
+    Ok(report)
 }
 
 /// Removes a fleet, and nothing for which there is no fleet of this name.
 pub(super) async fn down_fleet(km: &Kindmesh, fleet: &FleetName) -> Result<DownReport> {
+    lock::holding(km, fleet, "down", async |km| down_alone(&km, fleet).await).await
+}
+
+async fn down_alone(km: &Kindmesh, fleet: &FleetName) -> Result<DownReport> {
     let mut containers = km.engine.list_containers(&[format!("{}={fleet}", labels::FLEET)]).await?;
     containers.extend(pool::mark_removal(km.engine.as_ref(), fleet, &containers).await?);
     let leased = containers.iter().any(pool::is_marker);

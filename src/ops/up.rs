@@ -24,7 +24,7 @@ use super::inventory::Inventory;
 use super::mesh::{self, MeshPlan};
 use super::nodes::{self, NodePlan};
 use super::report::{ClusterReport, UpReport};
-use super::{down, limits, network, pools, preflight, privileges, probe_memory, rest};
+use super::{down, limits, lock, network, pools, preflight, privileges, probe_memory, rest};
 
 /// Creating containers copies a little data; ten of them on a slow disk stay far below this.
 const RESERVE_DEADLINE: Duration = Duration::from_secs(120);
@@ -78,82 +78,85 @@ impl Kindmesh {
     /// # Errors
     /// As [`Kindmesh::up`].
     pub async fn up_with(&self, fleet: &Fleet, options: &UpOptions) -> Result<UpReport> {
-        let km = self.begin();
-        let scope = km.fleet_scope();
-        let engine = km.engine.as_ref();
-
-        let inventory = Inventory::read(engine).await?;
-        let surplus = preflight::surplus(fleet, &inventory, options.prune)?;
-        preflight::check(&km, fleet, &inventory).await?;
-        let facts = engine.facts().await?;
-        preflight::check_host(fleet, &facts)?;
-        let images = find_images(&km, fleet, &scope).await?;
-        for cluster in &fleet.clusters {
-            if let Some(image) = images.get(cluster.name.as_str()) {
-                preflight::check_unchanged(cluster, &image.reference, &inventory)?;
-            }
-        }
-        let any_image = images.values().next().map(|image| image.reference.clone()).unwrap_or_default();
-        // Both use helper containers, and both go to their end: none of those is left behind.
-        let (probed, mesh) = tokio::join!(
-            privileges::choose(&km, fleet, &facts, &inventory, &any_image, &scope),
-            mesh::Request::read(&km, fleet, &images, &scope),
-        );
-        let (probed, mesh) = (probed?, mesh?);
-        limits::check(&km, fleet, &inventory, probed.inotify_instances, &scope).await;
-        let revived = rest::revive(&km, fleet, &inventory, &scope).await?;
-        let mesh = match mesh {
-            Some(request) => Some(request.trust(&km, fleet, &revived.finished).await?),
-            None => None,
-        };
-        let pruned = prune(&km, &surplus, &inventory, &scope).await?;
-        let mesh = match mesh {
-            Some(request) => Some(request.settle(&km, fleet).await?),
-            None => None,
-        };
-        let mut ground = Ground { fleet, facts, images, profile: probed.profile, network: NetworkInfo::default(), mesh };
-        let (mut tries, mut remembered) = (0, probed.remembered);
-        let (network_made, built) = loop {
-            tries += 1;
-            let network_made;
-            (ground.network, network_made) = make_network(engine, fleet, &scope).await?;
-            match build(&km, &ground, &scope).await {
-                Ok(built) => break (network_made, built),
-                // Another fleet made the network and went down before a node of this one held it.
-                Err(_) if tries < NETWORK_TRIES && network::gone(engine, &ground.network).await => {
-                    scope.warn("ensure network", format!("network {} was removed by another fleet; making it again", ground.network.name));
-                    give_up_unstarted(engine, fleet).await?;
-                }
-                // What is remembered of the engine is no longer so: found out again, once.
-                Err(error) if remembered && error.kind() == ErrorKind::Engine => {
-                    remembered = false;
-                    scope.warn("start nodes", format!("{}; finding out again what the engine can do", error.one_line()));
-                    probe_memory::forget(&km, &ground.facts);
-                    give_up_unstarted(engine, fleet).await?;
-                    ground.profile = privileges::choose(&km, fleet, &ground.facts, &inventory, &any_image, &scope).await?.profile;
-                }
-                Err(error) => return Err(error),
-            }
-        };
-
-        let joined = mesh::join(&km, fleet, &built, &scope).await?;
-        let mut clusters: Vec<ClusterReport> = built.into_iter().map(|built| built.report).collect();
-        for cluster in &mut clusters {
-            cluster.changed |= revived.woken.contains(&cluster.name);
-        }
-        Ok(UpReport {
-            fleet: fleet.name.to_string(),
-            network: ground.network.name.clone(),
-            privileges: ground.profile.name().to_owned(),
-            changed: network_made
-                || pruned
-                || clusters.iter().any(|cluster| cluster.changed)
-                || joined.as_ref().is_some_and(|joined| joined.changed),
-            clusters,
-            mesh: joined,
-            took: km.elapsed(),
-        })
+        lock::holding(&self.begin(), &fleet.name, "up", async |km| up_alone(&km, fleet, options).await).await
     }
+}
+
+async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<UpReport> {
+    let scope = km.fleet_scope();
+    let engine = km.engine.as_ref();
+
+    let inventory = Inventory::read(engine).await?;
+    let surplus = preflight::surplus(fleet, &inventory, options.prune)?;
+    preflight::check(km, fleet, &inventory).await?;
+    let facts = engine.facts().await?;
+    preflight::check_host(fleet, &facts)?;
+    let images = find_images(km, fleet, &scope).await?;
+    for cluster in &fleet.clusters {
+        if let Some(image) = images.get(cluster.name.as_str()) {
+            preflight::check_unchanged(cluster, &image.reference, &inventory)?;
+        }
+    }
+    let any_image = images.values().next().map(|image| image.reference.clone()).unwrap_or_default();
+    // Both use helper containers, and both go to their end: none of those is left behind.
+    let (probed, mesh) = tokio::join!(
+        privileges::choose(km, fleet, &facts, &inventory, &any_image, &scope),
+        mesh::Request::read(km, fleet, &images, &scope),
+    );
+    let (probed, mesh) = (probed?, mesh?);
+    limits::check(km, fleet, &inventory, probed.inotify_instances, &scope).await;
+    let revived = rest::revive(km, fleet, &inventory, &scope).await?;
+    let mesh = match mesh {
+        Some(request) => Some(request.trust(km, fleet, &revived.finished).await?),
+        None => None,
+    };
+    let pruned = prune(km, &surplus, &inventory, &scope).await?;
+    let mesh = match mesh {
+        Some(request) => Some(request.settle(km, fleet).await?),
+        None => None,
+    };
+    let mut ground = Ground { fleet, facts, images, profile: probed.profile, network: NetworkInfo::default(), mesh };
+    let (mut tries, mut remembered) = (0, probed.remembered);
+    let (network_made, built) = loop {
+        tries += 1;
+        let network_made;
+        (ground.network, network_made) = make_network(engine, fleet, &scope).await?;
+        match build(km, &ground, &scope).await {
+            Ok(built) => break (network_made, built),
+            // Another fleet made the network and went down before a node of this one held it.
+            Err(_) if tries < NETWORK_TRIES && network::gone(engine, &ground.network).await => {
+                scope.warn("ensure network", format!("network {} was removed by another fleet; making it again", ground.network.name));
+                give_up_unstarted(engine, fleet).await?;
+            }
+            // What is remembered of the engine is no longer so: found out again, once.
+            Err(error) if remembered && error.kind() == ErrorKind::Engine => {
+                remembered = false;
+                scope.warn("start nodes", format!("{}; finding out again what the engine can do", error.one_line()));
+                probe_memory::forget(km, &ground.facts);
+                give_up_unstarted(engine, fleet).await?;
+                ground.profile = privileges::choose(km, fleet, &ground.facts, &inventory, &any_image, &scope).await?.profile;
+            }
+            Err(error) => return Err(error),
+        }
+    };
+
+    let joined = mesh::join(km, fleet, &built, &scope).await?;
+    let mut clusters: Vec<ClusterReport> = built.into_iter().map(|built| built.report).collect();
+    for cluster in &mut clusters {
+        cluster.changed |= revived.woken.contains(&cluster.name);
+    }
+    Ok(UpReport {
+        fleet: fleet.name.to_string(),
+        network: ground.network.name.clone(),
+        privileges: ground.profile.name().to_owned(),
+        changed: network_made
+            || pruned
+            || clusters.iter().any(|cluster| cluster.changed)
+            || joined.as_ref().is_some_and(|joined| joined.changed),
+        clusters,
+        mesh: joined,
+        took: km.elapsed(),
+    })
 }
 
 /// Removes clusters that the fleet's description no longer has, and what the others know of them.

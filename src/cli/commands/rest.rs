@@ -121,7 +121,7 @@ pub async fn pause(session: &Session, args: &PauseArgs) -> Result<(), CliError> 
 pub async fn resume(session: &Session, args: &ResumeArgs) -> Result<(), CliError> {
     let fleet = args.which.name(session).await?;
     let kindmesh = session.kindmesh(None).await?;
-    let report = session.or_cancelled(kindmesh.resume(&fleet)).await?;
+    let report = kindmesh.resume(&fleet).await?;
     tell(session, &report)
 }
 
@@ -143,7 +143,7 @@ pub async fn stop(session: &Session, args: &StopArgs) -> Result<(), CliError> {
 pub async fn start(session: &Session, args: &StartArgs) -> Result<(), CliError> {
     let fleet = args.which.name(session).await?;
     let kindmesh = session.kindmesh(Some(session.kubeconfig_files(args.kubeconfig.as_deref())?)).await?;
-    let result = session.or_cancelled(kindmesh.start(&fleet)).await;
+    let result = kindmesh.start(&fleet).await;
     if let Some(timings) = session.timings() {
         timings.read_nodes(&kindmesh, &fleet).await;
     }

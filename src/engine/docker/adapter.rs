@@ -1,5 +1,6 @@
 //! The trait, verb by verb; the work is in the files of the nouns.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use crate::domain::facts::HostFacts;
 use crate::domain::net::{NetworkInfo, NetworkSpec};
 use crate::engine::{
     ByteStream, ContainerInfo, Engine, EngineEvent, ExecOutput, ExecRequest, ImageInfo, PullProgress, RegistryCredentials, Result,
+    VolumeInfo,
 };
 
 // === impl DockerEngine ===
@@ -145,6 +147,14 @@ impl Engine for DockerEngine {
 
     async fn remove_image(&self, reference: &str) -> Result<()> {
         self.remove_image(reference).await
+    }
+
+    async fn create_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
+        self.create_volume(name, labels).await
+    }
+
+    async fn list_volumes(&self, labels: &[String]) -> Result<Vec<VolumeInfo>> {
+        self.list_volumes(labels).await
     }
 
     async fn remove_volume(&self, name: &str) -> Result<()> {

@@ -1,8 +1,6 @@
 //! Images that are here already, or arrive as archives.
 
-use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ImportImageOptionsBuilder, RemoveImageOptions, RemoveVolumeOptions, TagImageOptionsBuilder,
-};
+use bollard::query_parameters::{CreateImageOptionsBuilder, ImportImageOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder};
 use futures_util::StreamExt;
 
 use super::client::DockerEngine;
@@ -82,20 +80,6 @@ impl DockerEngine {
     /// Removes a reference.
     pub(super) async fn remove_image(&self, reference: &str) -> Result<()> {
         self.call("remove image", reference, self.docker.remove_image(reference, None::<RemoveImageOptions>, None)).await.map(drop)
-    }
-
-    /// Removes a volume.
-    pub(super) async fn remove_volume(&self, name: &str) -> Result<()> {
-        self.call("remove volume", name, self.docker.remove_volume(name, None::<RemoveVolumeOptions>)).await
-    }
-
-    /// Whether a volume is there.
-    pub(super) async fn volume_exists(&self, name: &str) -> Result<bool> {
-        match self.call("inspect volume", name, self.docker.inspect_volume(name)).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 }
 

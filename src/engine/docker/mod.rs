@@ -18,6 +18,7 @@ mod lines;
 mod network;
 mod pull;
 mod read;
+mod volume;
 
 pub use client::{Deadlines, DockerEngine};
 pub(super) use fault::classify;

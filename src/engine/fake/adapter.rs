@@ -1,5 +1,6 @@
 //! The trait on the fake.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
@@ -20,7 +21,7 @@ use crate::domain::facts::HostFacts;
 use crate::domain::net::{NetworkInfo, NetworkSpec};
 use crate::engine::{
     ByteStream, ContainerInfo, ContainerState, Engine, EngineErrorKind as Kind, EngineEvent, ExecOutput, ExecRequest, ImageInfo,
-    PullProgress, RegistryCredentials, Result, Stdin,
+    PullProgress, RegistryCredentials, Result, Stdin, VolumeInfo,
 };
 
 #[async_trait]
@@ -276,9 +277,25 @@ impl Engine for FakeEngine {
         self.call(Verb::RemoveImage, reference, || Ok(()), |state| state.remove_image(reference)).await
     }
 
+    async fn create_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
+        let create = |state: &mut super::state::State| {
+            state.volumes.entry(name.to_owned()).or_insert_with(|| labels.clone());
+            Ok(())
+        };
+        self.call(Verb::CreateVolume, name, || Ok(()), create).await
+    }
+
+    async fn list_volumes(&self, labels: &[String]) -> Result<Vec<VolumeInfo>> {
+        let list = |state: &mut super::state::State| {
+            let found = state.volumes.iter().filter(|(_, held)| bears(held, labels));
+            Ok(found.map(|(name, labels)| VolumeInfo { name: name.clone(), labels: labels.clone() }).collect())
+        };
+        self.call(Verb::ListVolumes, &labels.join(","), || Ok(Vec::new()), list).await
+    }
+
     async fn remove_volume(&self, name: &str) -> Result<()> {
         let verb = Verb::RemoveVolume;
-        let remove = |state: &mut super::state::State| match state.volumes.remove(name) {
+        let remove = |state: &mut super::state::State| match state.volumes.remove(name).is_some() {
             true => Ok(()),
             false => refuse(verb, name, Kind::NotFound, format!("get {name}: no such volume")),
         };
@@ -286,7 +303,7 @@ impl Engine for FakeEngine {
     }
 
     async fn volume_exists(&self, name: &str) -> Result<bool> {
-        self.call(Verb::VolumeExists, name, || Ok(false), |state| Ok(state.volumes.contains(name))).await
+        self.call(Verb::VolumeExists, name, || Ok(false), |state| Ok(state.volumes.contains_key(name))).await
     }
 
     async fn events(&self, labels: &[String]) -> Result<BoxStream<'static, Result<EngineEvent>>> {

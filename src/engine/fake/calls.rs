@@ -33,6 +33,8 @@ pub enum Verb {
     ImportImage,
     TagImage,
     RemoveImage,
+    CreateVolume,
+    ListVolumes,
     RemoveVolume,
     VolumeExists,
     Events,
@@ -81,6 +83,8 @@ impl Verb {
             Verb::ImportImage => "import image",
             Verb::TagImage => "tag image",
             Verb::RemoveImage => "remove image",
+            Verb::CreateVolume => "create volume",
+            Verb::ListVolumes => "list volumes",
             Verb::RemoveVolume => "remove volume",
             Verb::VolumeExists => "inspect volume",
             Verb::Events => "follow events of",
@@ -102,6 +106,7 @@ impl Verb {
                 | Verb::GetArchive
                 | Verb::InspectImage
                 | Verb::SaveImages
+                | Verb::ListVolumes
                 | Verb::VolumeExists
                 | Verb::Events
         )

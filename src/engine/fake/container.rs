@@ -80,7 +80,7 @@ impl State {
         }
         let id = self.id();
         let volumes: Vec<String> = spec.anonymous_volumes.iter().map(|_| self.id()).collect();
-        self.volumes.extend(volumes.iter().cloned());
+        self.volumes.extend(volumes.iter().map(|name| (name.clone(), Default::default())));
         let created = self.now();
         self.containers.push(Container {
             id: id.clone(),

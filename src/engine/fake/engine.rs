@@ -112,7 +112,7 @@ impl FakeEngine {
 
     /// Names of every volume.
     pub fn volumes(&self) -> Vec<String> {
-        self.lock().state.volumes.iter().cloned().collect()
+        self.lock().state.volumes.keys().cloned().collect()
     }
 
     /// A file of a container: permission bits and content.

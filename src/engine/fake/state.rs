@@ -1,6 +1,6 @@
 //! What the engine knows. Pure and synchronous: the adapter locks it, asks, and unlocks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::container::Container;
@@ -17,7 +17,8 @@ pub(super) struct State {
     pub networks: Vec<Network>,
     pub containers: Vec<Container>,
     pub images: Vec<Image>,
-    pub volumes: BTreeSet<String>,
+    /// Labels by name.
+    pub volumes: BTreeMap<String, BTreeMap<String, String>>,
     /// Images that can be pulled, by reference, with the credentials they want.
     pub registry: BTreeMap<String, Option<RegistryCredentials>>,
     /// Whether two networks may have one name, as two racing requests can bring about on old engines.
@@ -50,7 +51,7 @@ impl State {
             networks: vec![Network::default_bridge()],
             containers: Vec::new(),
             images: Vec::new(),
-            volumes: BTreeSet::new(),
+            volumes: BTreeMap::new(),
             registry: BTreeMap::new(),
             duplicates: false,
             news: Vec::new(),

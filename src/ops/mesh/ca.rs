@@ -17,6 +17,7 @@ use crate::ops::api_server;
 use crate::ops::context::{Kindmesh, Outcome};
 use crate::ops::error::{Error, ErrorKind, Result, all_or_first};
 use crate::ops::install::failed;
+use crate::ops::lock;
 
 /// An API server that does not answer in this time is shown as not answering.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
@@ -137,7 +138,11 @@ impl Kindmesh {
     /// When the root is not on this machine, there is no such cluster, or a cluster does not take its
     /// new certificate in time.
     pub async fn mesh_ca_rotate(&self, fleet: &FleetName, cluster: Option<&ClusterName>) -> Result<Vec<Rotation>> {
-        let km = self.begin();
+        lock::holding(&self.begin(), fleet, "mesh ca rotate", async |km| km.rotate_alone(fleet, cluster).await).await
+    }
+
+    async fn rotate_alone(&self, fleet: &FleetName, cluster: Option<&ClusterName>) -> Result<Vec<Rotation>> {
+        let km = self;
         let now = Timestamp::now();
         let servers = km.fleet_servers(fleet).await?;
         if let Some(cluster) = cluster.filter(|cluster| servers.iter().all(|(name, _)| name != cluster.as_str())) {
@@ -148,7 +153,7 @@ impl Kindmesh {
         let root = km.stored_root(fleet, now).await?;
         let wanted = servers.into_iter().filter(|(name, _)| cluster.is_none_or(|cluster| name == cluster.as_str()));
         let results = join_all(wanted.map(|(name, server)| {
-            let (km, root) = (&km, &root);
+            let root = &root;
             async move {
                 let rotated = km.rotate_one(root, fleet, &name, server, now).await;
                 rotated.map_err(|error| error.within(format_args!("cluster {name}")))

@@ -10,6 +10,7 @@ use crate::domain::name::FleetName;
 use crate::engine::{ContainerInfo, ContainerState, Engine};
 use crate::ops::context::{Kindmesh, Outcome, Scope};
 use crate::ops::error::{Error, ErrorKind, Result};
+use crate::ops::lock;
 use crate::ops::mesh::members;
 
 /// Freezing or killing a node takes some tenths of a second; an engine under load is given time.
@@ -33,19 +34,7 @@ impl Kindmesh {
     /// When there is no such fleet, a node of it does not run (nothing is touched then), or one could
     /// not be suspended: the others are, and the message names those that are not.
     pub async fn pause(&self, fleet: &FleetName) -> Result<RestReport> {
-        let km = self.begin();
-        let clusters = nodes_of(&km, fleet).await?;
-        let ended = |node: &ContainerInfo| !matches!(node.state, ContainerState::Running | ContainerState::Paused);
-        refuse(&clusters, ended, |names| {
-            Error::new(ErrorKind::Conflict, format!("fleet {fleet} cannot be paused: {names} not running"))
-                .hint(format!("a stopped fleet needs no processor either; `kindmesh start --fleet {fleet}` makes it run"))
-        })?;
-        let (engine, scope) = (km.engine.as_ref(), km.fleet_scope());
-        let to_pause = |node: &ContainerInfo| node.state == ContainerState::Running;
-        let changed =
-            on_all(&scope, "pause nodes", DEADLINE, &clusters, to_pause, async |node| Ok(engine.pause_container(&node.id).await?));
-        let changed = changed.await?;
-        Ok(report(&km, fleet, RestState::Paused, &clusters, &changed))
+        lock::holding(&self.begin(), fleet, "pause", async |km| pause_alone(&km, fleet).await).await
     }
 
     /// Ends every node of a fleet. What is on its volumes is kept.
@@ -56,16 +45,33 @@ impl Kindmesh {
     /// When there is no such fleet, or a node could not be stopped: the others are, and the message
     /// names those that are not.
     pub async fn stop(&self, fleet: &FleetName, options: &StopOptions) -> Result<RestReport> {
-        let km = self.begin();
-        let clusters = nodes_of(&km, fleet).await?;
-        let (engine, scope) = (km.engine.as_ref(), km.fleet_scope());
-        let deadline = DEADLINE + options.grace;
-        let to_stop =
-            |node: &ContainerInfo| matches!(node.state, ContainerState::Running | ContainerState::Paused | ContainerState::Restarting);
-        let changed = on_all(&scope, "stop nodes", deadline, &clusters, to_stop, async |node| stop_one(engine, &node, options.grace).await);
-        let changed = changed.await?;
-        Ok(report(&km, fleet, RestState::Stopped, &clusters, &changed))
+        lock::holding(&self.begin(), fleet, "stop", async |km| stop_alone(&km, fleet, options).await).await
     }
+}
+
+async fn pause_alone(km: &Kindmesh, fleet: &FleetName) -> Result<RestReport> {
+    let clusters = nodes_of(km, fleet).await?;
+    let ended = |node: &ContainerInfo| !matches!(node.state, ContainerState::Running | ContainerState::Paused);
+    refuse(&clusters, ended, |names| {
+        Error::new(ErrorKind::Conflict, format!("fleet {fleet} cannot be paused: {names} not running"))
+            .hint(format!("a stopped fleet needs no processor either; `kindmesh start --fleet {fleet}` makes it run"))
+    })?;
+    let (engine, scope) = (km.engine.as_ref(), km.fleet_scope());
+    let to_pause = |node: &ContainerInfo| node.state == ContainerState::Running;
+    let changed = on_all(&scope, "pause nodes", DEADLINE, &clusters, to_pause, async |node| Ok(engine.pause_container(&node.id).await?));
+    let changed = changed.await?;
+    Ok(report(km, fleet, RestState::Paused, &clusters, &changed))
+}
+
+async fn stop_alone(km: &Kindmesh, fleet: &FleetName, options: &StopOptions) -> Result<RestReport> {
+    let clusters = nodes_of(km, fleet).await?;
+    let (engine, scope) = (km.engine.as_ref(), km.fleet_scope());
+    let deadline = DEADLINE + options.grace;
+    let to_stop =
+        |node: &ContainerInfo| matches!(node.state, ContainerState::Running | ContainerState::Paused | ContainerState::Restarting);
+    let changed = on_all(&scope, "stop nodes", deadline, &clusters, to_stop, async |node| stop_one(engine, &node, options.grace).await);
+    let changed = changed.await?;
+    Ok(report(km, fleet, RestState::Stopped, &clusters, &changed))
 }
 
 async fn stop_one(engine: &dyn Engine, node: &ContainerInfo, grace: Duration) -> Result<()> {
