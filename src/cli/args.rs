@@ -1,10 +1,11 @@
 //! The command line. Doc comments are the help texts.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::commands::{build, completion, down, get, graph, load, mesh, network, pool, rest, status, topics, up, verify};
+use super::commands::{build, completion, diff, down, get, graph, load, mesh, network, pool, rest, status, topics, up, verify};
 
 /// Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
 #[derive(Debug, Parser)]
@@ -44,6 +45,9 @@ pub struct Globals {
     /// Folder for root certificates of meshes and for warm pools [default: ~/.local/state/kindmesh]
     #[arg(long, global = true, value_name = "FOLDER")]
     pub state_dir: Option<PathBuf>,
+    /// How long to wait for another command that changes the same fleet; 0s does not wait [default: 10m]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = crate::domain::fleet_file::parse_duration)]
+    pub lock_timeout: Option<Duration>,
     /// text, or json: a document on standard output, events on standard error
     #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t, hide_possible_values = true)]
     pub output: OutputFormat,
@@ -70,6 +74,8 @@ pub enum OutputFormat {
 pub enum Command {
     /// Create a fleet, or complete it
     Up(up::UpArgs),
+    /// Show what `up` would do
+    Diff(diff::DiffArgs),
     /// Remove a fleet, with everything made for it
     Down(down::DownArgs),
     /// Suspend a fleet: it keeps its memory and gets no processor

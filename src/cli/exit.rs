@@ -30,6 +30,8 @@ pub enum Exit {
     NotFound,
     /// The mesh could not be proven; the report says why.
     Unproven,
+    /// A fleet is not what is described, and that was asked.
+    Differs,
     /// Stopped by a signal.
     Cancelled,
     /// The reader of the output went away.
@@ -40,7 +42,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every way to end, in the order of the codes.
-    pub const ALL: [Exit; 13] = [
+    pub const ALL: [Exit; 14] = [
         Exit::Success,
         Exit::Failure,
         Exit::Usage,
@@ -52,6 +54,7 @@ impl Exit {
         Exit::Cluster,
         Exit::NotFound,
         Exit::Unproven,
+        Exit::Differs,
         Exit::Cancelled,
         Exit::BrokenPipe,
     ];
@@ -71,6 +74,7 @@ impl Exit {
             Exit::Cluster => 8,
             Exit::NotFound => 9,
             Exit::Unproven => 10,
+            Exit::Differs => 11,
             Exit::Cancelled => 130,
             Exit::BrokenPipe => 141,
         }
@@ -90,6 +94,7 @@ impl Exit {
             Exit::Cluster => "cluster",
             Exit::NotFound => "notFound",
             Exit::Unproven => "unproven",
+            Exit::Differs => "differs",
             Exit::Cancelled => "cancelled",
             Exit::BrokenPipe => "brokenPipe",
         }
@@ -109,6 +114,7 @@ impl Exit {
             Exit::Cluster => "a node or an API server failed",
             Exit::NotFound => "what was asked for does not exist",
             Exit::Unproven => "a mesh could not be proven; every failure has a name and a next step",
+            Exit::Differs => "a fleet is not what is described, when `diff --exit-code` asks",
             Exit::Cancelled => "stopped by a signal",
             Exit::BrokenPipe => "the reader of the output went away",
         }

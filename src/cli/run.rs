@@ -7,7 +7,9 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use super::args::{Cli, Command, Globals, OutputFormat};
-use super::commands::{build, completion, down, get, graph, load, mesh, network, pool, rest, schema, status, topics, up, verify, version};
+use super::commands::{
+    build, completion, diff, down, get, graph, load, mesh, network, pool, rest, schema, status, topics, up, verify, version,
+};
 use super::env::Env;
 use super::errors::CliError;
 use super::exit::Exit;
@@ -63,6 +65,7 @@ fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
         let work = async {
             match command {
                 Command::Up(args) => up::run(session, args).await,
+                Command::Diff(args) => diff::run(session, args).await,
                 Command::Down(args) => down::run(session, args).await,
                 Command::Pause(args) => rest::pause(session, args).await,
                 Command::Resume(args) => rest::resume(session, args).await,

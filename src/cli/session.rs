@@ -142,6 +142,9 @@ impl Session {
     pub async fn kindmesh(&self, kubeconfig: Option<KubeconfigTarget>) -> Result<Kindmesh, CliError> {
         let mut kindmesh =
             Kindmesh::new(self.engine().await?).reporter(self.reporter.clone()).cancellation(self.cancel.clone()).proxy(self.env.proxy());
+        if let Some(patience) = self.globals.lock_timeout {
+            kindmesh = kindmesh.patience(patience);
+        }
         if let Some(files) = kubeconfig {
             kindmesh = kindmesh.kubeconfig_files(files);
         }

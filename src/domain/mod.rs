@@ -1,6 +1,7 @@
 //! Pure rules: no I/O, no clock, no environment, no async.
 
 pub mod container;
+pub mod diff;
 pub mod facts;
 pub mod fleet;
 pub mod fleet_builder;

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, AttachParams, ListParams};
@@ -79,6 +80,16 @@ impl Sample {
         )?;
         Ok(address)
     }
+}
+
+/// Whether the sample is there, complete or not.
+///
+/// # Errors
+/// The request's.
+pub async fn is_there(server: &ApiServer) -> Result<bool> {
+    let api: Api<Deployment> = Api::namespaced(server.client(), NAMESPACE);
+    let found = api.get_opt(NAME).await.map_err(|error| server.error("look for", "the sample", &error))?;
+    Ok(found.is_some())
 }
 
 /// Waits until the service has an address; it must be one of the pool.

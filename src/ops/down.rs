@@ -6,12 +6,12 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::domain::labels;
-use crate::domain::name::FleetName;
+use crate::domain::name::{FleetName, Role};
 use crate::engine::{ContainerInfo, Engine};
 
 use super::context::{Kindmesh, Outcome, Scope};
 use super::error::{Error, ErrorKind, Result};
-use super::inventory::Inventory;
+use super::inventory::{Inventory, role};
 use super::report::DownReport;
 use super::{kubeconfig_entry, lock, mesh, network, pool};
 
@@ -167,10 +167,7 @@ pub(super) async fn remove_containers(km: &Kindmesh, containers: &[ContainerInfo
         .step("remove containers", DEADLINE, async {
             // The entries first: once the containers are gone, nothing tells whose entries are left. A file
             // that cannot be edited keeps no container alive.
-            let mut clusters: Vec<String> = containers.iter().filter_map(|one| one.labels.get(labels::CLUSTER).cloned()).collect();
-            clusters.sort();
-            clusters.dedup();
-            let entries = kubeconfig_entry::remove(km, &clusters).await;
+            let entries = kubeconfig_entry::remove(km, &ending(engine, containers).await?).await;
             let leases = pool::remove_of(containers);
             let (markers, nodes): (Vec<_>, Vec<_>) = containers.iter().partition(|container| pool::is_marker(container));
             let mut results = join_all(nodes.iter().map(|container| remove_one(engine, container))).await;
@@ -205,6 +202,19 @@ pub(super) async fn remove_containers(km: &Kindmesh, containers: &[ContainerInfo
                 .hint("run the command again when the engine has recovered; what is gone stays gone"))
         })
         .await
+}
+
+/// Clusters that end with these containers: a cluster that only loses workers goes on.
+async fn ending(engine: &dyn Engine, going: &[ContainerInfo]) -> Result<Vec<String>> {
+    let mut clusters: Vec<String> = going.iter().filter_map(|one| one.labels.get(labels::CLUSTER).cloned()).collect();
+    clusters.sort();
+    clusters.dedup();
+    if going.iter().any(|one| role(one) == Some(Role::Worker)) {
+        let inventory = Inventory::read(engine).await?;
+        let stays = |node: &ContainerInfo| role(node) == Some(Role::ControlPlane) && going.iter().all(|one| one.id != node.id);
+        clusters.retain(|cluster| !inventory.nodes(cluster).iter().any(stays));
+    }
+    Ok(clusters)
 }
 
 /// Removes one container and the anonymous volumes it had. Returns how many volumes went.

@@ -53,6 +53,17 @@ pub(super) async fn ensure(engine: &dyn Engine, cluster: &ClusterSpec, registry_
         .await
 }
 
+/// The reference that the nodes of a cluster would be made from, without pulling it.
+pub(super) async fn look_up(engine: &dyn Engine, cluster: &ClusterSpec) -> Result<String> {
+    let wanted = wanted(cluster)?;
+    for image in &wanted {
+        if engine.inspect_image(&image.to_string()).await?.is_some() {
+            return Ok(image.to_string());
+        }
+    }
+    wanted.first().map(ToString::to_string).ok_or_else(|| missing(&wanted, &[], cluster.kubernetes_version.as_ref()))
+}
+
 // === impl NodeImage ===
 
 impl NodeImage {

@@ -42,6 +42,17 @@ impl Inventory {
         self.clusters.get(cluster).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// Everything but these clusters.
+    pub(super) fn without(&self, clusters: &[&str]) -> Self {
+        let kept = self.clusters.iter().filter(|(name, _)| !clusters.contains(&name.as_str()));
+        Self { clusters: kept.map(|(name, nodes)| (name.clone(), nodes.clone())).collect() }
+    }
+
+    /// A node by its name, with its cluster.
+    pub(super) fn node(&self, name: &str) -> Option<(&str, &ContainerInfo)> {
+        self.clusters().find_map(|(cluster, nodes)| Some((cluster, nodes.iter().find(|node| node.name == name)?)))
+    }
+
     /// Clusters of one fleet.
     pub(super) fn of_fleet<'a>(&'a self, fleet: &'a FleetName) -> impl Iterator<Item = (&'a str, &'a [ContainerInfo])> {
         self.clusters().filter(|(_, nodes)| nodes.iter().any(|node| fleet_of(node) == Some(fleet.as_str())))

@@ -11,6 +11,7 @@ pub mod charts;
 mod cluster;
 mod context;
 mod control_plane;
+mod diff;
 mod down;
 mod error;
 mod holder;

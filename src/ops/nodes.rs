@@ -123,7 +123,7 @@ fn describe(km: &Kindmesh, plan: &ClusterPlan<'_>, planned: &NodePlan) -> Result
     labels.extend(plan.fleet.warm.iter().map(|pool| (labels::WARM.to_owned(), pool.to_string())));
     labels.insert(labels::POOL.to_owned(), plan.pool.to_string());
     labels.insert(labels::PRIVILEGES.to_owned(), plan.profile.to_label());
-    labels.insert(labels::SPEC.to_owned(), spec_record::record(plan.spec, &plan.image.reference));
+    labels.insert(labels::SPEC.to_owned(), spec_record::record(plan.spec, &plan.image.reference, plan.fleet.profile));
     let subnets: Vec<String> = plan.network.ipam.iter().map(|entry| entry.subnet.to_string()).collect();
     let names: Vec<String> = plans(plan.spec).into_iter().map(|plan| plan.name).collect();
     let inside = [plan.spec.service_subnet.to_string(), plan.spec.pod_subnet.to_string()];

@@ -3,12 +3,10 @@
 use std::net::TcpListener;
 
 use crate::domain::facts::HostFacts;
-use crate::domain::fleet::{ClusterSpec, Fleet};
+use crate::domain::fleet::Fleet;
 use crate::domain::fleet_builder::overlap_with_network;
-use crate::domain::labels;
 use crate::domain::net::NetworkInfo;
 use crate::domain::net::network::planned;
-use crate::domain::spec_record;
 
 use super::context::Kindmesh;
 use super::error::{Error, ErrorKind, Result};
@@ -37,38 +35,6 @@ pub(super) async fn check(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory) -
         pools::assign(km.engine.as_ref(), fleet, &network, inventory).await?;
     }
     Ok(())
-}
-
-/// Clusters of the fleet that its description does not have, to be removed when that is asked for.
-pub(super) fn surplus(fleet: &Fleet, inventory: &Inventory, prune: bool) -> Result<Vec<String>> {
-    let described = |name: &str| fleet.clusters.iter().any(|cluster| cluster.name.as_str() == name);
-    let surplus: Vec<String> = inventory.of_fleet(&fleet.name).map(|(name, _)| name.to_owned()).filter(|name| !described(name)).collect();
-    if surplus.is_empty() || prune {
-        return Ok(surplus);
-    }
-    let noun = if surplus.len() == 1 { "a cluster" } else { "clusters" };
-    Err(Error::new(
-        ErrorKind::Conflict,
-        format!("fleet {} has {noun} that its description does not have: {}", fleet.name, surplus.join(", ")),
-    )
-    .hint("remove them with `--prune`, or describe them; the others stay as they are"))
-}
-
-/// Refuses to make something else of a cluster that is there: what its record says cannot be changed
-/// in place.
-pub(super) fn check_unchanged(cluster: &ClusterSpec, image: &str, inventory: &Inventory) -> Result<()> {
-    let Some(record) = inventory.nodes(cluster.name.as_str()).iter().find_map(|node| node.labels.get(labels::SPEC)) else {
-        return Ok(());
-    };
-    let differences = spec_record::differences(record, cluster, image);
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Conflict,
-        format!("cluster {} is there and cannot be changed in place: {}", cluster.name, differences.join("; ")),
-    )
-    .hint(format!("remove it first (`kindmesh down --cluster {}`), or describe it as it is", cluster.name)))
 }
 
 /// Refuses pod and service subnets that would hide the network's own addresses from pods.
@@ -136,18 +102,6 @@ async fn check_containers(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory) -
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error.into()),
             }
-        }
-        // Workers that the description no longer has would be left running unnoticed.
-        let wanted = nodes::plans(cluster);
-        if let Some(extra) = there.iter().find(|node| wanted.iter().all(|plan| plan.name != node.name)) {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                format!("cluster {} has the node {}, which the fleet's description does not", cluster.name, extra.name),
-            )
-            .hint(format!(
-                "nodes are not removed in place: raise `nodes`, or start over with `kindmesh down --cluster {}`",
-                cluster.name
-            )));
         }
     }
     Ok(())

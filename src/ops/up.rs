@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use crate::domain::diff::{self as domain, Action, Consent, FleetDiff, Recreate};
 use crate::domain::facts::HostFacts;
 use crate::domain::fleet::Fleet;
 use crate::domain::name::Role;
@@ -16,6 +17,7 @@ use crate::domain::net::range::AddrRange;
 use crate::domain::node::Profile;
 use crate::engine::{ContainerInfo, ContainerState, Engine};
 
+use super::api_server;
 use super::cluster::{self, Built, ClusterPlan};
 use super::context::{Kindmesh, Outcome, Scope};
 use super::error::{Error, ErrorKind, Result, all_or_first};
@@ -24,7 +26,7 @@ use super::inventory::Inventory;
 use super::mesh::{self, MeshPlan};
 use super::nodes::{self, NodePlan};
 use super::report::{ClusterReport, UpReport};
-use super::{down, limits, lock, network, pools, preflight, privileges, probe_memory, rest};
+use super::{diff, down, install, limits, lock, network, pools, preflight, privileges, probe_memory, rest};
 
 /// Creating containers copies a little data; ten of them on a slow disk stay far below this.
 const RESERVE_DEADLINE: Duration = Duration::from_secs(120);
@@ -33,6 +35,8 @@ const RESERVE_TRIES: u32 = 8;
 /// Creating a container takes some tenths of a second; 16 of these times the number of the try part two.
 const RESERVE_PAUSE: Duration = Duration::from_millis(40);
 const NETWORK_DEADLINE: Duration = Duration::from_secs(60);
+/// An API server that runs answers within a second.
+const LEAVE_DEADLINE: Duration = Duration::from_secs(15);
 /// Each time another fleet must have gone down in the same moment.
 const NETWORK_TRIES: u32 = 4;
 
@@ -50,8 +54,10 @@ struct Ground<'a> {
 /// How to bring a fleet up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpOptions {
-    /// Remove clusters of the fleet that its description no longer has; without this they are refused.
+    /// Remove clusters and nodes of the fleet that its description no longer has; without this they are refused.
     pub prune: bool,
+    /// Clusters that may be removed and made anew; without this what cannot be changed in its place is refused.
+    pub recreate: Recreate,
 }
 
 /// Image and version that a cluster asks for.
@@ -87,16 +93,13 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
     let engine = km.engine.as_ref();
 
     let inventory = Inventory::read(engine).await?;
-    let surplus = preflight::surplus(fleet, &inventory, options.prune)?;
+    let found = diff::outside(km, fleet, &inventory).await?;
+    let diff = domain::diff(fleet, &found, &options.consent());
+    diff::refuse(&diff)?;
     preflight::check(km, fleet, &inventory).await?;
     let facts = engine.facts().await?;
     preflight::check_host(fleet, &facts)?;
     let images = find_images(km, fleet, &scope).await?;
-    for cluster in &fleet.clusters {
-        if let Some(image) = images.get(cluster.name.as_str()) {
-            preflight::check_unchanged(cluster, &image.reference, &inventory)?;
-        }
-    }
     let any_image = images.values().next().map(|image| image.reference.clone()).unwrap_or_default();
     // Both use helper containers, and both go to their end: none of those is left behind.
     let (probed, mesh) = tokio::join!(
@@ -105,12 +108,14 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
     );
     let (probed, mesh) = (probed?, mesh?);
     limits::check(km, fleet, &inventory, probed.inotify_instances, &scope).await;
-    let revived = rest::revive(km, fleet, &inventory, &scope).await?;
+    // What is made anew is not woken before.
+    let anew: Vec<&str> = diff.clusters(Action::Recreate).collect();
+    let revived = rest::revive(km, fleet, &inventory.without(&anew), &scope).await?;
     let mesh = match mesh {
         Some(request) => Some(request.trust(km, fleet, &revived.finished).await?),
         None => None,
     };
-    let pruned = prune(km, &surplus, &inventory, &scope).await?;
+    let removed = remove(km, &diff, &inventory, &scope).await?;
     let mesh = match mesh {
         Some(request) => Some(request.settle(km, fleet).await?),
         None => None,
@@ -150,7 +155,7 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
         network: ground.network.name.clone(),
         privileges: ground.profile.name().to_owned(),
         changed: network_made
-            || pruned
+            || removed
             || clusters.iter().any(|cluster| cluster.changed)
             || joined.as_ref().is_some_and(|joined| joined.changed),
         clusters,
@@ -159,14 +164,32 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
     })
 }
 
-/// Removes clusters that the fleet's description no longer has, and what the others know of them.
-async fn prune(km: &Kindmesh, surplus: &[String], inventory: &Inventory, scope: &Scope) -> Result<bool> {
-    let nodes: Vec<ContainerInfo> = surplus.iter().flat_map(|cluster| inventory.nodes(cluster)).cloned().collect();
-    for cluster in surplus {
+/// Removes what is not described and what is made anew, and what the other clusters know of it.
+async fn remove(km: &Kindmesh, diff: &FleetDiff, inventory: &Inventory, scope: &Scope) -> Result<bool> {
+    let mut gone: Vec<ContainerInfo> = Vec::new();
+    for cluster in diff.clusters(Action::Remove).chain(diff.clusters(Action::Recreate)) {
         mesh::forget(km, cluster, inventory, scope).await;
+        gone.extend(inventory.nodes(cluster).iter().cloned());
     }
-    down::remove_containers(km, &nodes, scope).await?;
-    Ok(!nodes.is_empty())
+    for name in diff.nodes(Action::Remove) {
+        let Some((cluster, node)) = inventory.node(name) else { continue };
+        leave(km, cluster, node, inventory, scope).await;
+        gone.push(node.clone());
+    }
+    down::remove_containers(km, &gone, scope).await?;
+    Ok(!gone.is_empty())
+}
+
+/// Takes a node out of its cluster's own list. A cluster that does not answer calls it lost by itself.
+async fn leave(km: &Kindmesh, cluster: &str, node: &ContainerInfo, inventory: &Inventory, scope: &Scope) {
+    const STEP: &str = "remove nodes";
+    let left = async {
+        let server = api_server::connect(km.engine.as_ref(), cluster, inventory.control_plane(cluster)?).await?;
+        install::forget_node(&server, &node.name, LEAVE_DEADLINE).await
+    };
+    if let Err(error) = tokio::time::timeout(LEAVE_DEADLINE, left).await.unwrap_or_else(|_| Err(Error::cancelled(STEP))) {
+        scope.warn(STEP, format!("cluster {cluster} was not told that {} goes: {}", node.name, error.one_line()));
+    }
 }
 
 /// 1 to 16, by the first digit of a container's ID.
@@ -318,6 +341,15 @@ fn fixed_addresses(
     reserved.extend(pools.values().copied());
     node_addresses(subnet, ip_range, &reserved, &existing, &names)
         .map_err(|error| Error::new(ErrorKind::Conflict, format!("network {}: {error}", network.name)))
+}
+
+// === impl UpOptions ===
+
+impl UpOptions {
+    /// What they allow.
+    pub fn consent(&self) -> Consent {
+        Consent { prune: self.prune, recreate: self.recreate.clone() }
+    }
 }
 
 // === impl Ground ===

@@ -2,6 +2,8 @@
 
 pub mod build;
 pub mod completion;
+mod described;
+pub mod diff;
 pub mod down;
 pub mod get;
 pub mod graph;
