@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnetwork::{Ipv4Network, Ipv6Network};
 use serde::{Deserialize, Serialize};
 
+use super::lease::Lease;
 use super::mesh::MeshSpec;
 use super::name::{ClusterName, FleetName};
 use super::version::KubernetesVersion;
@@ -42,6 +43,10 @@ pub struct Fleet {
     /// description.
     #[serde(skip)]
     pub warm: Option<FleetName>,
+    /// Who else may remove it, and when; nobody by default. Written on what is created, and not changed on
+    /// what is there. No part of a description.
+    #[serde(skip)]
+    pub lease: Lease,
 }
 
 /// One cluster of a fleet.
@@ -217,6 +222,7 @@ pub(crate) mod tests_support {
             profile: BootProfile::default(),
             timeouts: Timeouts::default(),
             warm: None,
+            lease: Lease::default(),
         }
     }
 }

@@ -22,7 +22,11 @@ pub const ISTIO: &str = "dev.kindmesh.istio";
 pub const WARM: &str = "dev.kindmesh.warm";
 /// On the marker of a lease: the kubeconfig file that was written for it, an absolute path.
 pub const KUBECONFIG: &str = "dev.kindmesh.kubeconfig";
-/// Marks a container that is no node, with its purpose (`probe`, `build`, `lease`).
+/// When the fleet is given up, in UTC (`2026-11-23T18:30:00Z`); see [`lease`](super::lease).
+pub const EXPIRES: &str = "dev.kindmesh.expires";
+/// Who holds the fleet: it is given up when its owner is gone; see [`lease`](super::lease).
+pub const OWNER: &str = "dev.kindmesh.owner";
+/// Marks a container that is no node, with its purpose (`probe`, `build`, `lease`, `holder`).
 pub const HELPER: &str = "dev.kindmesh.helper";
 /// On a volume that is a ticket of who works on the fleet: see [`ticket`](super::ticket).
 pub const LOCK: &str = "dev.kindmesh.lock";

@@ -13,6 +13,7 @@ pub mod istio;
 pub mod kubeadm;
 pub mod kubeconfig;
 pub mod labels;
+pub mod lease;
 pub mod manifest;
 pub mod mesh;
 pub mod name;

@@ -120,6 +120,7 @@ fn describe(km: &Kindmesh, plan: &ClusterPlan<'_>, planned: &NodePlan) -> Result
         _ => 0,
     };
     let mut labels = fleet_labels(&plan.fleet.name);
+    labels.extend(plan.fleet.lease.labels());
     labels.extend(plan.fleet.warm.iter().map(|pool| (labels::WARM.to_owned(), pool.to_string())));
     labels.insert(labels::POOL.to_owned(), plan.pool.to_string());
     labels.insert(labels::PRIVILEGES.to_owned(), plan.profile.to_label());

@@ -11,6 +11,7 @@ use crate::domain::facts::HostFacts;
 use crate::domain::fleet::{Fleet, Privileges};
 use crate::domain::inotify;
 use crate::domain::labels;
+use crate::domain::lease::Lease;
 use crate::domain::node::Profile;
 use crate::engine::{Engine, EngineError, EngineErrorKind};
 
@@ -106,19 +107,20 @@ pub(super) async fn choose(
     if let (Privileges::Auto, Some(profile)) = (wanted, probe_memory::recall(km, facts)) {
         return Ok(Probed { profile, inotify_instances: None, remembered: true });
     }
-    let probed = probe(engine, wanted, image, scope).await?;
+    let probed = probe(engine, fleet, image, scope).await?;
     if wanted == Privileges::Auto {
         probe_memory::keep(km, facts, &probed.profile);
     }
     Ok(probed)
 }
 
-async fn probe(engine: &Arc<dyn Engine>, wanted: Privileges, image: &str, scope: &Scope) -> Result<Probed> {
+async fn probe(engine: &Arc<dyn Engine>, fleet: &Fleet, image: &str, scope: &Scope) -> Result<Probed> {
+    let (wanted, bare) = (fleet.privileges, helper(image, &fleet.lease));
     scope
         .step(STEP, DEADLINE, async {
             let refusal = match wanted {
                 Privileges::Reduced => None,
-                Privileges::Auto | Privileges::Privileged => match try_profile(engine, image, &Profile::Privileged).await {
+                Privileges::Auto | Privileges::Privileged => match try_profile(engine, &bare, &Profile::Privileged).await {
                     Ok(probed) => return Ok(Outcome::unchanged(probed)),
                     Err(error) if is_refusal(&error) => Some(error),
                     Err(error) => return Err(error.into()),
@@ -128,7 +130,7 @@ async fn probe(engine: &Arc<dyn Engine>, wanted: Privileges, image: &str, scope:
                 return Err(Error::new(ErrorKind::Engine, format!("the engine refuses privileged containers: {}", error.message))
                     .hint("use `--privileges auto` or `reduced`: nodes then get every capability the host has, and nothing else"));
             }
-            let probed = reduced(engine, image).await?;
+            let probed = reduced(engine, &bare).await?;
             if let (Some(_), Profile::Reduced { cap_drop }) = (&refusal, &probed.profile) {
                 let lacks = if cap_drop.is_empty() { String::new() } else { format!(" (the host lacks {})", cap_drop.join(", ")) };
                 scope.note(STEP, format!("the engine cannot start privileged containers{lacks}: nodes get the reduced profile"));
@@ -140,15 +142,15 @@ async fn probe(engine: &Arc<dyn Engine>, wanted: Privileges, image: &str, scope:
 
 /// Finds the reduced profile this engine accepts. Old engines must be told what the host lacks,
 /// newer ones refuse to be told and cut the set themselves.
-async fn reduced(engine: &Arc<dyn Engine>, image: &str) -> Result<Probed> {
+async fn reduced(engine: &Arc<dyn Engine>, helper: &ContainerSpec) -> Result<Probed> {
     let plain = Profile::Reduced { cap_drop: Vec::new() };
-    let first = match try_profile(engine, image, &plain).await {
+    let first = match try_profile(engine, helper, &plain).await {
         Ok(probed) => return Ok(probed),
         Err(error) if is_refusal(&error) => error,
         Err(error) => return Err(error.into()),
     };
-    let cut = Profile::Reduced { cap_drop: missing_capabilities(engine, image).await? };
-    match try_profile(engine, image, &cut).await {
+    let cut = Profile::Reduced { cap_drop: missing_capabilities(engine, helper).await? };
+    match try_profile(engine, helper, &cut).await {
         Ok(probed) => Ok(probed),
         Err(error) => Err(Error::new(
             ErrorKind::Engine,
@@ -159,11 +161,11 @@ async fn reduced(engine: &Arc<dyn Engine>, image: &str) -> Result<Probed> {
 }
 
 /// Capabilities that the engine's host does not have, read from its first process.
-async fn missing_capabilities(engine: &Arc<dyn Engine>, image: &str) -> Result<Vec<String>> {
+async fn missing_capabilities(engine: &Arc<dyn Engine>, helper: &ContainerSpec) -> Result<Vec<String>> {
     let spec = ContainerSpec {
         pid_mode: Some("host".to_owned()),
         entrypoint: Some(vec!["/bin/cat".to_owned(), "/proc/1/status".to_owned()]),
-        ..helper(image)
+        ..helper.clone()
     };
     let output = run(engine, spec).await?;
     let mask = output
@@ -178,9 +180,9 @@ fn lacking(mask: u64) -> Vec<String> {
     CAPABILITIES.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) == 0).map(|(_, name)| (*name).to_owned()).collect()
 }
 
-async fn try_profile(engine: &Arc<dyn Engine>, image: &str, profile: &Profile) -> Result<Probed, EngineError> {
+async fn try_profile(engine: &Arc<dyn Engine>, helper: &ContainerSpec, profile: &Profile) -> Result<Probed, EngineError> {
     // That it starts is the proof; what it prints is worth knowing too.
-    let mut spec = ContainerSpec { entrypoint: Some(vec!["/bin/cat".to_owned(), inotify::LIMIT_FILE.to_owned()]), ..helper(image) };
+    let mut spec = ContainerSpec { entrypoint: Some(vec!["/bin/cat".to_owned(), inotify::LIMIT_FILE.to_owned()]), ..helper.clone() };
     profile.grant(&mut spec);
     let output = run(engine, spec).await?;
     Ok(Probed { profile: profile.clone(), inotify_instances: output.trim().parse().ok(), remembered: false })
@@ -222,12 +224,13 @@ async fn collect_logs(engine: &dyn Engine, id: &str) -> Result<String, EngineErr
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// A container that is never more than looked into, or runs one short command.
-pub(super) fn helper(image: &str) -> ContainerSpec {
+/// A container that is never more than looked into, or runs one short command. It has the lease of the
+/// fleet that it is made for: what outlives a killed process is given up with its fleet.
+pub(super) fn helper(image: &str, lease: &Lease) -> ContainerSpec {
     ContainerSpec {
         image: image.to_owned(),
         cmd: Some(Vec::new()),
-        labels: BTreeMap::from([(labels::HELPER.to_owned(), "probe".to_owned())]),
+        labels: BTreeMap::from([(labels::HELPER.to_owned(), "probe".to_owned())]).into_iter().chain(lease.labels()).collect(),
         network: "none".to_owned(),
         init: Some(false),
         cgroupns: CgroupNamespace::Private,

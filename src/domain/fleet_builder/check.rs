@@ -9,6 +9,7 @@ use ipnetwork::Ipv4Network;
 use super::{ClusterBuilder, DEFAULT_CLUSTERS, FleetBuilder, FleetError, Place, Problem, deadlines, mesh, network, subnets};
 use crate::domain::fleet::{Addons, ClusterSpec, DEFAULT_POOL_SIZE, Fleet, MIN_POOL_SIZE};
 use crate::domain::image::ImageRef;
+use crate::domain::lease::Lease;
 use crate::domain::name::ClusterName;
 use crate::domain::net::cidr;
 use crate::domain::version::KubernetesVersion;
@@ -65,6 +66,7 @@ pub(super) fn build(builder: FleetBuilder) -> Result<Fleet, FleetError> {
         profile: builder.profile,
         timeouts: builder.timeouts,
         warm: None,
+        lease: Lease::default(),
     })
 }
 

@@ -47,7 +47,7 @@ pub fn network_spec(fleet: &Fleet, mtu: Option<u32>, attempt: u32) -> NetworkSpe
         enable_ipv6: true,
         ipv6_subnet: Some(settings.ipv6_subnet.unwrap_or_else(|| ula::ula(&settings.name, attempt))),
         options,
-        labels: BTreeMap::from([(labels::FLEET.to_owned(), fleet.name.to_string())]),
+        labels: network_labels(fleet),
         ..NetworkSpec::default()
     };
     if let Some(subnet) = settings.ipv4_subnet {
@@ -59,6 +59,16 @@ pub fn network_spec(fleet: &Fleet, mtu: Option<u32>, attempt: u32) -> NetworkSpe
         spec.ip_range = settings.ip_range.map(cidr::normalise).or_else(|| choose_ip_range(settings, room));
     }
     spec
+}
+
+/// A network of the fleet's own has the fleet's lease. A shared one is of use to others, and is removed as
+/// it always was: with its maker, when nothing else uses it.
+fn network_labels(fleet: &Fleet) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::from([(labels::FLEET.to_owned(), fleet.name.to_string())]);
+    if fleet.network.ipv4_subnet.is_some() {
+        labels.extend(fleet.lease.labels());
+    }
+    labels
 }
 
 /// The network of a fleet's own as it will be described once it exists; nothing is attached.

@@ -9,6 +9,7 @@ use futures_util::TryStreamExt as _;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::domain::lease::Lease;
 use crate::domain::mesh::objects::SampleImages;
 use crate::engine::{Engine, EngineError};
 use crate::ops::charts::PerChart;
@@ -49,11 +50,11 @@ impl Offline {
     /// Reads it out of an image, through a container that is made for it and never started.
     ///
     /// A task of its own: a caller that gives up must not leave the container behind.
-    pub(super) async fn read(engine: &Arc<dyn Engine>, image: &str) -> Result<Self> {
-        let (engine, image) = (engine.clone(), image.to_owned());
+    pub(super) async fn read(engine: &Arc<dyn Engine>, image: &str, lease: &Lease) -> Result<Self> {
+        let (engine, image, spec) = (engine.clone(), image.to_owned(), helper(image, lease));
         let work = tokio::spawn(async move {
             // Without a name the engine picks one: two runs at once do not meet.
-            let container = engine.create_container("", &helper(&image)).await?;
+            let container = engine.create_container("", &spec).await?;
             let archive = folder(engine.as_ref(), &container).await;
             let removed = engine.remove_container(&container).await;
             let archive = archive?;
