@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::commands::{build, completion, down, get, graph, load, mesh, network, pool, rest, status, topics, up, verify};
+use super::commands::{build, completion, down, export, get, graph, load, mesh, network, pool, rest, status, topics, up, verify};
 
 /// Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
 #[derive(Debug, Parser)]
@@ -90,6 +90,8 @@ pub enum Command {
     Graph(graph::GraphArgs),
     /// Load images into nodes
     Load(load::LoadArgs),
+    /// Write logs and states of clusters into a folder
+    Export(export::ExportArgs),
     /// List clusters and nodes, print a kubeconfig
     Get(get::GetArgs),
     /// Work with the mesh of a fleet

@@ -14,6 +14,7 @@ pub enum Verb {
     DisconnectNetwork,
     ListContainers,
     InspectContainer,
+    DescribeContainer,
     CreateContainer,
     StartContainer,
     KillContainer,
@@ -36,6 +37,7 @@ pub enum Verb {
     RemoveVolume,
     VolumeExists,
     Events,
+    PastEvents,
 }
 
 /// One call, in the order they came.
@@ -61,7 +63,7 @@ impl Verb {
             Verb::ConnectNetwork => "connect network",
             Verb::DisconnectNetwork => "disconnect network",
             Verb::ListContainers => "list containers",
-            Verb::InspectContainer => "inspect container",
+            Verb::InspectContainer | Verb::DescribeContainer => "inspect container",
             Verb::CreateContainer => "create container",
             Verb::StartContainer => "start container",
             Verb::KillContainer => "kill container",
@@ -83,7 +85,7 @@ impl Verb {
             Verb::RemoveImage => "remove image",
             Verb::RemoveVolume => "remove volume",
             Verb::VolumeExists => "inspect volume",
-            Verb::Events => "follow events of",
+            Verb::Events | Verb::PastEvents => "follow events of",
         }
     }
 
@@ -97,6 +99,7 @@ impl Verb {
                 | Verb::InspectNetwork
                 | Verb::ListContainers
                 | Verb::InspectContainer
+                | Verb::DescribeContainer
                 | Verb::WaitContainer
                 | Verb::ContainerLogs
                 | Verb::GetArchive
@@ -104,6 +107,7 @@ impl Verb {
                 | Verb::SaveImages
                 | Verb::VolumeExists
                 | Verb::Events
+                | Verb::PastEvents
         )
     }
 }

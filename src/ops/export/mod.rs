@@ -1,0 +1,13 @@
+//! What nodes and clusters can tell of themselves, written into a folder: `export logs`.
+
+mod cluster;
+mod folder;
+mod node;
+mod report;
+mod run;
+mod unpack;
+
+pub use report::{ExportOptions, ExportReport, ExportedCluster, ExportedNode};
+
+#[cfg(test)]
+mod tests;
