@@ -129,6 +129,19 @@ impl Command {
         };
         Some((title, flag.timings.as_deref()?))
     }
+
+    /// Title, and the folder for the evidence of a failure that was asked for.
+    pub fn evidence(&self) -> Option<(&'static str, &Path)> {
+        let (title, flag) = match self {
+            Command::Up(args) => ("kindmesh up", &args.evidence),
+            Command::Down(args) => ("kindmesh down", &args.evidence),
+            Command::Resume(args) => ("kindmesh resume", &args.evidence),
+            Command::Start(args) => ("kindmesh start", &args.evidence),
+            Command::Verify(args) => ("kindmesh verify", &args.evidence),
+            _ => return None,
+        };
+        Some((title, flag.evidence.as_deref()?))
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod commands;
 pub mod duration;
 pub mod env;
 pub mod errors;
+mod evidence;
 pub mod exit;
 pub mod grid;
 pub mod json;

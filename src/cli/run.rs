@@ -10,6 +10,7 @@ use super::args::{Cli, Command, Globals, OutputFormat};
 use super::commands::{build, completion, down, export, get, graph, load, mesh, network, pool, rest, schema, status, topics, up, verify, version};
 use super::env::Env;
 use super::errors::CliError;
+use super::evidence::Evidence;
 use super::exit::Exit;
 use super::logging;
 use super::output::{Printer, Terminals};
@@ -40,7 +41,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env, terminals: Termin
 /// Makes ready what listens, and runs the command: what needs no engine right here, the rest in a runtime.
 fn start(cli: Cli, env: Env, printer: &Printer) -> Result<(), CliError> {
     let timings = cli.command.timings().map(|(title, file)| Timings::open(title, file)).transpose()?;
-    logging::install(printer, cli.globals.verbose, &env, timings.as_ref().map(Timings::recorder))?;
+    let recorder = timings.as_ref().map(Timings::recorder);
+    let evidence = cli.command.evidence().map(|(title, folder)| Evidence::open(title, folder, recorder.clone())).transpose()?;
+    let recorder = recorder.or_else(|| evidence.as_ref().map(Evidence::recorder));
+    logging::install(printer, cli.globals.verbose, &env, recorder)?;
     match cli.command {
         Command::Network(args) => network::run(printer, &args),
         Command::Schema => schema::run(printer),
@@ -48,7 +52,7 @@ fn start(cli: Cli, env: Env, printer: &Printer) -> Result<(), CliError> {
         Command::Version => version::run(printer),
         Command::Environment => topics::run_environment(printer),
         Command::ExitCodes => topics::run_exit_codes(printer),
-        command => with_engine(&command, &Session::new(cli.globals, env, printer.clone(), timings)),
+        command => with_engine(&command, &Session::new(cli.globals, env, printer.clone(), timings).with_evidence(evidence)),
     }
 }
 
@@ -84,6 +88,13 @@ fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
                 | Command::Version
                 | Command::Environment
                 | Command::ExitCodes => Ok(()),
+            }
+        };
+        let work = async {
+            let result = work.await;
+            match session.evidence() {
+                Some(evidence) => evidence.keep(session, result).await,
+                None => result,
             }
         };
         signals::until_stopped(session.printer(), signals, session.cancel().clone(), work).await

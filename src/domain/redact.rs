@@ -29,8 +29,8 @@ const SECRETS: &[&str] = &[
 static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&SECRETS.join("|")).ok());
 
 /// A key over several lines begins and ends so.
-const KEY_BEGINS: &[u8] = b"PRIVATE KEY-----";
-const KEY_ENDS: &[u8] = b"-----END ";
+static KEY_BEGINS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("-----BEGIN [A-Z ]*PRIVATE KEY-----").ok());
+static KEY_ENDS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("-----END ").ok());
 /// No key has more lines than this: a beginning without an end must not hide the rest of a log.
 const LONGEST_KEY: u32 = 120;
 /// So much is held back of bytes without a line's end, since a secret may begin in them.
@@ -44,6 +44,8 @@ pub struct Redactor {
     pending: Vec<u8>,
     /// Lines of a private key that may still come.
     key_lines: u32,
+    /// Bytes without a line's end are looked at when there are more than this.
+    look_at: usize,
     masked: u64,
 }
 
@@ -63,7 +65,7 @@ impl Redactor {
         self.pending.extend_from_slice(bytes);
         let end = match self.pending.iter().rposition(|byte| *byte == b'\n') {
             Some(at) => at + 1,
-            None if self.pending.len() > GATHERED => return self.push_through(),
+            None if self.pending.len() > GATHERED.max(self.look_at) => return self.push_through(),
             None => return Vec::new(),
         };
         let rest = self.pending.split_off(end);
@@ -92,6 +94,8 @@ impl Redactor {
                 held = held.min(found.start.max(self.pending.len().saturating_sub(4 * GATHERED)));
             }
         }
+        // Looking again at every byte would take for ever.
+        self.look_at = self.pending.len() - held + GATHERED / 2;
         let rest = self.pending.split_off(held);
         let mut done = std::mem::replace(&mut self.pending, rest);
         self.mask(&mut done);
@@ -109,14 +113,14 @@ impl Redactor {
     /// The lines between a private key's beginning and its end.
     fn mask_keys(&mut self, bytes: &mut [u8]) {
         // Nearly always nothing.
-        if self.key_lines == 0 && !contains(bytes, KEY_BEGINS) {
+        if self.key_lines == 0 && !contains(bytes, &KEY_BEGINS) {
             return;
         }
         for line in bytes.split_inclusive_mut(|byte| *byte == b'\n') {
             if self.key_lines > 0 {
-                self.key_lines = if contains(line, KEY_ENDS) { 0 } else { self.key_lines - 1 };
+                self.key_lines = if contains(line, &KEY_ENDS) { 0 } else { self.key_lines - 1 };
                 cover(line);
-            } else if contains(line, KEY_BEGINS) && !contains(line, KEY_ENDS) {
+            } else if contains(line, &KEY_BEGINS) && !contains(line, &KEY_ENDS) {
                 self.key_lines = LONGEST_KEY;
             }
         }
@@ -129,9 +133,9 @@ fn secrets(bytes: &[u8]) -> Vec<Range<usize>> {
     let range = |found: Captures<'_>| {
         let value = ["v1", "v2", "v3", "v4"].iter().find_map(|name| found.name(name));
         let whole = found.get(0).map_or(0..0, |all| all.range());
-        let key = contains(&bytes[whole.clone()], KEY_BEGINS);
+        let key = contains(&bytes[whole.clone()], &KEY_BEGINS);
         // The first line of a key over several lines stays, so that its end is looked for.
-        (!key || contains(&bytes[whole.clone()], KEY_ENDS)).then(|| value.map_or(whole, |value| value.range()))
+        (!key || contains(&bytes[whole.clone()], &KEY_ENDS)).then(|| value.map_or(whole, |value| value.range()))
     };
     pattern.captures_iter(bytes).filter_map(range).collect()
 }
@@ -140,8 +144,8 @@ fn cover(bytes: &mut [u8]) {
     bytes.iter_mut().filter(|byte| !byte.is_ascii_whitespace()).for_each(|byte| *byte = b'*');
 }
 
-fn contains(bytes: &[u8], part: &[u8]) -> bool {
-    bytes.windows(part.len()).any(|window| window == part)
+fn contains(bytes: &[u8], pattern: &LazyLock<Option<Regex>>) -> bool {
+    pattern.as_ref().is_some_and(|pattern| pattern.is_match(bytes))
 }
 
 #[cfg(test)]
@@ -196,7 +200,7 @@ mod tests {
             }
             out.extend(redactor.finish());
             assert_eq!((out.len(), redactor.masked()), (text.len(), 2), "step {step}");
-            assert!(!contains(&out, b"eyJ"), "step {step}");
+            assert!(!String::from_utf8_lossy(&out).contains("eyJ"), "step {step}");
         }
     }
 }

@@ -13,6 +13,7 @@ mod context;
 mod control_plane;
 mod down;
 mod error;
+mod events;
 mod export;
 mod image;
 mod install;
@@ -41,7 +42,10 @@ mod up;
 pub use crate::domain::proxy::ProxySettings;
 pub use context::{Kindmesh, KubeconfigTarget};
 pub use error::{Error, ErrorKind, Result};
-pub use export::{ExportOptions, ExportReport, ExportedCluster, ExportedNode};
+pub use events::{EventOptions, EventSource, FleetEvent, FleetEvents};
+pub use export::{
+    EvidenceReport, EvidenceRequest, ExportOptions, ExportReport, ExportedCluster, ExportedNode, Failure, SeenWait, write_failure,
+};
 pub use load::{ImageLoad, LoadOutcome, LoadReport, LoadRequest, LoadSource, NodeLoad};
 pub use mesh::{VerifiedCluster, VerifyOptions, VerifyReport};
 pub use pool::{LeaseOptions, LeaseReport, LeasedCluster, PoolReport, PoolStatus};

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::super::duration;
 use super::super::errors::CliError;
+use super::super::evidence::EvidenceFlag;
 use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::table::Table;
@@ -76,6 +77,8 @@ pub struct UpArgs {
     warm: Option<u32>,
     #[command(flatten)]
     pub(in crate::cli) timings: TimingsFlag,
+    #[command(flatten)]
+    pub(in crate::cli) evidence: EvidenceFlag,
     #[command(flatten)]
     mesh: MeshFlags,
 }
