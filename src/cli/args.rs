@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::commands::{build, completion, down, export, get, graph, load, mesh, network, pool, rest, status, topics, up, verify};
+use super::commands::{build, completion, down, events, export, get, graph, load, mesh, network, pool, rest, status, topics, up, verify};
 
 /// Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
 #[derive(Debug, Parser)]
@@ -84,6 +84,8 @@ pub enum Command {
     Pool(pool::PoolArgs),
     /// Show fleets: clusters, nodes, pools, addresses
     Status(status::StatusArgs),
+    /// Show what happens to a fleet: events of Kubernetes and of the engine
+    Events(events::EventsArgs),
     /// Prove a mesh by traffic
     Verify(verify::VerifyArgs),
     /// Draw a fleet as SVG or Mermaid

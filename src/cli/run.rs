@@ -7,7 +7,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use super::args::{Cli, Command, Globals, OutputFormat};
-use super::commands::{build, completion, down, export, get, graph, load, mesh, network, pool, rest, schema, status, topics, up, verify, version};
+use super::commands::{build, completion, down, events, export, get, graph, load, mesh, network, pool, rest, schema, status, topics, up, verify, version};
 use super::env::Env;
 use super::errors::CliError;
 use super::evidence::Evidence;
@@ -77,6 +77,7 @@ fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
                 Command::Verify(args) => verify::run(session, args).await,
                 Command::Graph(args) => graph::run(session, args).await,
                 Command::Load(args) => load::run(session, args).await,
+                Command::Events(args) => events::run(session, args).await,
                 Command::Export(args) => export::run(session, args).await,
                 Command::Get(args) => get::run(session, args).await,
                 Command::Mesh(args) => mesh::run(session, args).await,

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod completion;
 pub mod down;
+pub mod events;
 pub mod export;
 pub mod get;
 pub mod graph;

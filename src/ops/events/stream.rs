@@ -97,9 +97,48 @@ impl Kindmesh {
     }
 }
 
+impl Kindmesh {
+    /// Waits until the engine does something with a cluster, or for this time at most; some events that belong
+    /// together are one change.
+    pub fn next_change(&self, most: Duration) -> impl Future<Output = ()> + Send + use<> {
+        /// Starting a node is several events.
+        const TOGETHER: Duration = Duration::from_millis(300);
+        let engine = self.engine.clone();
+        // Subscribed at once, not when it is first awaited.
+        let happened = tokio::spawn(async move {
+            let Ok(mut events) = engine.events(&[labels::CLUSTER.to_owned()]).await else { return std::future::pending().await };
+            while let Some(Ok(event)) = events.next().await {
+                if FleetEvent::of_engine(&event).is_some() {
+                    return;
+                }
+            }
+            std::future::pending().await
+        });
+        let happened = AbortOnDrop(happened);
+        let end = Instant::now() + most;
+        async move {
+            let mut happened = happened;
+            if tokio::time::timeout_at(end, &mut happened.0).await.is_ok() {
+                tokio::time::sleep(TOGETHER).await;
+            }
+        }
+    }
+}
+
+/// A task that ends with its owner.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
 /// A time before now.
 fn begin(since: Option<Duration>) -> SystemTime {
     since.and_then(|since| SystemTime::now().checked_sub(since)).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+// === impl AbortOnDrop ===
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 // === impl FleetEvents ===
