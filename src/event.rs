@@ -13,7 +13,7 @@ use serde::Serialize;
 pub const CLUSTER_SPAN: &str = "kindmesh::cluster";
 /// Target of the span of a step; fields `step` and, in a cluster, `cluster`.
 pub const STEP_SPAN: &str = "kindmesh::step";
-/// Target of the span of a wait; field `awaited`.
+/// Target of the span of a wait; fields `awaited` and, recorded whenever it changes, `last`: the state seen last.
 pub const WAIT_SPAN: &str = "kindmesh::wait";
 /// Target of the span of a call of the engine; fields `verb` and `object`, which hold no secrets.
 pub const ENGINE_SPAN: &str = "kindmesh::engine";

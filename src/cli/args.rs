@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::commands::{build, completion, diff, down, get, graph, load, mesh, network, pool, rest, status, topics, up, verify};
+use super::commands::{
+    build, completion, diff, down, events, export, get, graph, load, mesh, network, pool, rest, status, topics, up, verify,
+};
 
 /// Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
 #[derive(Debug, Parser)]
@@ -90,12 +92,16 @@ pub enum Command {
     Pool(pool::PoolArgs),
     /// Show fleets: clusters, nodes, pools, addresses
     Status(status::StatusArgs),
+    /// Show what happens to a fleet: events of Kubernetes and of the engine
+    Events(events::EventsArgs),
     /// Prove a mesh by traffic
     Verify(verify::VerifyArgs),
     /// Draw a fleet as SVG or Mermaid
     Graph(graph::GraphArgs),
     /// Load images into nodes
     Load(load::LoadArgs),
+    /// Write logs and states of clusters into a folder
+    Export(export::ExportArgs),
     /// List clusters and nodes, print a kubeconfig
     Get(get::GetArgs),
     /// Work with the mesh of a fleet
@@ -132,6 +138,19 @@ impl Command {
             _ => return None,
         };
         Some((title, flag.timings.as_deref()?))
+    }
+
+    /// Title, and the folder for the evidence of a failure that was asked for.
+    pub fn evidence(&self) -> Option<(&'static str, &Path)> {
+        let (title, flag) = match self {
+            Command::Up(args) => ("kindmesh up", &args.evidence),
+            Command::Down(args) => ("kindmesh down", &args.evidence),
+            Command::Resume(args) => ("kindmesh resume", &args.evidence),
+            Command::Start(args) => ("kindmesh start", &args.evidence),
+            Command::Verify(args) => ("kindmesh verify", &args.evidence),
+            _ => return None,
+        };
+        Some((title, flag.evidence.as_deref()?))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod commands;
 pub mod duration;
 pub mod env;
 pub mod errors;
+pub mod evidence;
 pub mod exit;
 pub mod grid;
 pub mod json;
@@ -27,6 +28,7 @@ pub mod style;
 pub mod summary;
 pub mod table;
 pub mod timings;
+pub mod watch;
 
 pub use env::Env;
 pub use output::Terminals;

@@ -49,6 +49,8 @@ pub struct Printer {
     json: bool,
     quiet: bool,
     verbose: bool,
+    /// Whether results go to a terminal that may be drawn on.
+    draws: bool,
     style: Style,
     screen: Arc<Screen>,
     bars: Option<Arc<Bars>>,
@@ -79,7 +81,8 @@ impl Printer {
         let style = Style::new(!json && terminals.stderr && env.colours());
         let verbose = globals.verbose > 0;
         let bars = (display == Display::Bars).then(|| Arc::new(Bars::new(screen.clone(), style, verbose)));
-        Self { display, json, quiet: globals.quiet, verbose, style, screen, bars }
+        let draws = !json && terminals.stdout && env.live_display();
+        Self { display, json, quiet: globals.quiet, verbose, draws, style, screen, bars }
     }
 
     /// Whether results are JSON documents.
@@ -90,6 +93,11 @@ impl Printer {
     /// Whether only errors and data are wanted.
     pub fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// Whether results go to a terminal that may be drawn on.
+    pub fn draws_results(&self) -> bool {
+        self.draws
     }
 
     /// Colours of standard error.

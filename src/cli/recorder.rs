@@ -6,11 +6,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::trace::{Moment, Span, SpanKind, Timeline};
 use crate::event::{Event, EventKind, Reporter};
+use crate::ops::SeenWait;
 
 /// The command itself is the first span.
 const COMMAND: usize = 0;
 /// Longest text of a state or a note; terminals show the whole.
 const LONGEST: usize = 160;
+/// Longest last-seen state of a wait.
+const LONGEST_SEEN: usize = 4000;
 
 /// Records.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ struct Recorded {
     timeline: Timeline,
     /// What each step told last, by cluster and step.
     states: HashMap<(Option<String>, String), usize>,
+    /// What each wait saw last.
+    seen: HashMap<usize, String>,
     stopped: bool,
 }
 
@@ -67,6 +72,25 @@ impl Recorder {
             span.failed |= failed;
             span.note = Some(short(note));
         }
+    }
+
+    /// Says what a wait sees.
+    pub fn seen(&self, span: usize, state: &str) {
+        self.lock().seen.insert(span, state.chars().take(LONGEST_SEEN).collect());
+    }
+
+    /// Every wait so far, with what it saw last.
+    pub fn waits(&self) -> Vec<SeenWait> {
+        let recorded = self.lock();
+        let spans = recorded.timeline.spans.iter().enumerate();
+        let wait = |(at, span): (usize, &Span)| SeenWait {
+            awaited: span.name.clone(),
+            cluster: span.cluster.clone(),
+            last: recorded.seen.get(&at).cloned(),
+            begin_ms: span.begin / 1000,
+            end_ms: span.end.map(|end| end / 1000),
+        };
+        spans.filter(|(_, span)| span.kind == SpanKind::Wait).map(wait).collect()
     }
 
     /// Says that a span failed, and why if nothing better was said.

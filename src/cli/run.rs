@@ -8,10 +8,11 @@ use clap::error::ErrorKind;
 
 use super::args::{Cli, Command, Globals, OutputFormat};
 use super::commands::{
-    build, completion, diff, down, get, graph, load, mesh, network, pool, rest, schema, status, topics, up, verify, version,
+    build, completion, diff, down, events, export, get, graph, load, mesh, network, pool, rest, schema, status, topics, up, verify, version,
 };
 use super::env::Env;
 use super::errors::CliError;
+use super::evidence::Evidence;
 use super::exit::Exit;
 use super::logging;
 use super::output::{Printer, Terminals};
@@ -42,7 +43,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env, terminals: Termin
 /// Makes ready what listens, and runs the command: what needs no engine right here, the rest in a runtime.
 fn start(cli: Cli, env: Env, printer: &Printer) -> Result<(), CliError> {
     let timings = cli.command.timings().map(|(title, file)| Timings::open(title, file)).transpose()?;
-    logging::install(printer, cli.globals.verbose, &env, timings.as_ref().map(Timings::recorder))?;
+    let recorder = timings.as_ref().map(Timings::recorder);
+    let evidence = cli.command.evidence().map(|(title, folder)| Evidence::open(title, folder, recorder.clone())).transpose()?;
+    let recorder = recorder.or_else(|| evidence.as_ref().map(Evidence::recorder));
+    logging::install(printer, cli.globals.verbose, &env, recorder)?;
     match cli.command {
         Command::Network(args) => network::run(printer, &args),
         Command::Schema => schema::run(printer),
@@ -50,7 +54,7 @@ fn start(cli: Cli, env: Env, printer: &Printer) -> Result<(), CliError> {
         Command::Version => version::run(printer),
         Command::Environment => topics::run_environment(printer),
         Command::ExitCodes => topics::run_exit_codes(printer),
-        command => with_engine(&command, &Session::new(cli.globals, env, printer.clone(), timings)),
+        command => with_engine(&command, &Session::new(cli.globals, env, printer.clone(), timings).with_evidence(evidence)),
     }
 }
 
@@ -76,6 +80,8 @@ fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
                 Command::Verify(args) => verify::run(session, args).await,
                 Command::Graph(args) => graph::run(session, args).await,
                 Command::Load(args) => load::run(session, args).await,
+                Command::Events(args) => events::run(session, args).await,
+                Command::Export(args) => export::run(session, args).await,
                 Command::Get(args) => get::run(session, args).await,
                 Command::Mesh(args) => mesh::run(session, args).await,
                 Command::Build(args) => build::run(session, args).await,
@@ -86,6 +92,13 @@ fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
                 | Command::Version
                 | Command::Environment
                 | Command::ExitCodes => Ok(()),
+            }
+        };
+        let work = async {
+            let result = work.await;
+            match session.evidence() {
+                Some(evidence) => evidence.keep(session, result).await,
+                None => result,
             }
         };
         signals::until_stopped(session.printer(), signals, session.cancel().clone(), work).await

@@ -3,13 +3,14 @@
 use std::future::Future;
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
 use super::args::Globals;
 use super::env::{self, Env};
 use super::errors::CliError;
+use super::evidence::Evidence;
 use super::exit::Exit;
 use super::output::Printer;
 use super::summary::Summary;
@@ -36,6 +37,9 @@ pub struct Session {
     summary: Arc<Summary>,
     reporter: Arc<dyn Reporter>,
     timings: Option<Timings>,
+    evidence: Option<Evidence>,
+    /// The fleet that the command is for, once that is known.
+    fleet: Mutex<Option<FleetName>>,
 }
 
 // === impl Session ===
@@ -46,7 +50,35 @@ impl Session {
         let summary = Arc::new(Summary::default());
         let recorder = timings.as_ref().map(|timings| timings.recorder() as Arc<dyn Reporter>);
         let reporter = printer.reporter(std::iter::once(summary.clone() as Arc<dyn Reporter>).chain(recorder));
-        Self { globals, env, printer, cancel: CancellationToken::new(), summary, reporter, timings }
+        let cancel = CancellationToken::new();
+        Self { globals, env, printer, cancel, summary, reporter, timings, evidence: None, fleet: Mutex::default() }
+    }
+
+    /// Keeps the evidence of a failure.
+    #[must_use]
+    pub fn with_evidence(mut self, evidence: Option<Evidence>) -> Self {
+        if let Some(evidence) = &evidence {
+            let mut others: Vec<Arc<dyn Reporter>> = vec![self.summary.clone(), evidence.told()];
+            // Spans and events have one recorder, whoever asks for it.
+            others.push(self.timings.as_ref().map_or_else(|| evidence.recorder(), Timings::recorder));
+            self.reporter = self.printer.reporter(others);
+        }
+        self.evidence = evidence;
+        self
+    }
+
+    /// What keeps the evidence of a failure, when that was asked for.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        self.evidence.as_ref()
+    }
+
+    /// The fleet that the command is for, as far as that is known.
+    pub fn known_fleet(&self) -> Option<FleetName> {
+        self.fleet.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_for(&self, fleet: &FleetName) {
+        *self.fleet.lock().unwrap_or_else(PoisonError::into_inner) = Some(fleet.clone());
     }
 
     /// What times this run, when that was asked for.
@@ -93,6 +125,14 @@ impl Session {
         let options = self.connect_options();
         tracing::debug!("looking for the engine");
         self.or_cancelled(async { connect(&options).await.map_err(unreachable) }).await
+    }
+
+    /// A handle of its own, which works when the command was cancelled, and reports to nobody.
+    ///
+    /// # Errors
+    /// As [`Session::engine`].
+    pub async fn fresh_engine(&self) -> Result<Kindmesh, CliError> {
+        Ok(Kindmesh::new(connect(&self.connect_options()).await.map_err(unreachable)?))
     }
 
     /// Flags are stronger than variables: with `--host` or `--context` DOCKER_HOST says nothing.
@@ -192,6 +232,7 @@ impl Session {
         };
         let mut fleet = parse(&text, &path)
             .map_err(|error| CliError::from_error(Exit::Config, &error).hint("`kindmesh schema` prints what a fleet file may hold"))?;
+        self.is_for(&fleet.name);
         let folder = named.and_then(Path::parent).unwrap_or(Path::new(""));
         if let Some(mesh) = &mut fleet.mesh {
             mesh.resolve(folder);
@@ -210,6 +251,7 @@ impl Session {
     /// When a fleet file cannot be read.
     pub async fn fleet_name(&self, named: Option<&FleetName>, file: Option<&Path>) -> Result<FleetName, CliError> {
         if let Some(name) = named {
+            self.is_for(name);
             return Ok(name.clone());
         }
         match self.fleet_file(file, true).await? {
@@ -223,7 +265,8 @@ impl Session {
     /// # Errors
     /// [`Exit::Config`] when it cannot be built.
     pub fn plain_fleet(&self, name: Option<FleetName>, clusters: Option<u32>) -> Result<Fleet, CliError> {
-        fleet_file::plain(name, clusters.unwrap_or(DEFAULT_CLUSTERS)).map_err(|error| CliError::from_error(Exit::Config, &error))
+        let fleet = fleet_file::plain(name, clusters.unwrap_or(DEFAULT_CLUSTERS));
+        fleet.inspect(|fleet| self.is_for(&fleet.name)).map_err(|error| CliError::from_error(Exit::Config, &error))
     }
 }
 

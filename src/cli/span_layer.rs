@@ -42,6 +42,7 @@ struct Fields {
     cluster: Option<String>,
     step: Option<String>,
     awaited: Option<String>,
+    last: Option<String>,
     verb: String,
     object: String,
     method: String,
@@ -98,6 +99,9 @@ where
         let mut fields = Fields::default();
         values.record(&mut fields);
         let own = context.span(id).and_then(|span| span.extensions().get::<Place>().filter(|place| place.own)?.span);
+        if let (Some(own), Some(last)) = (own, &fields.last) {
+            self.recorder.seen(own, last);
+        }
         match (own, fields.status) {
             // A 404 or 409 is an answer like others: something is not there yet, or there already.
             (Some(own), Some(status)) => self.recorder.note(own, status >= 500, &format!("status {status}")),
@@ -147,6 +151,7 @@ impl Fields {
             "cluster" => self.cluster = Some(value),
             "step" => self.step = Some(value),
             "awaited" => self.awaited = Some(value),
+            "last" => self.last = Some(value),
             "verb" => self.verb = value,
             "object" => self.object = value,
             "http.method" => self.method = value,
@@ -201,8 +206,13 @@ mod tests {
                 let _call = tracing::trace_span!(target: ENGINE_SPAN, "call", verb = "run", object = "sh in n").entered();
                 let _same = tracing::trace_span!(target: ENGINE_SPAN, "call", verb = "run", object = "sh in n").entered();
             }
-            let _wait = tracing::trace_span!(target: WAIT_SPAN, "wait", awaited = "node n").entered();
+            let wait = tracing::trace_span!(target: WAIT_SPAN, "wait", awaited = "node n", last = tracing::field::Empty).entered();
+            for state in ["unknown", "NotReady"] {
+                wait.record("last", state);
+            }
         });
+        let waits: Vec<_> = recorder.waits().into_iter().map(|wait| (wait.awaited, wait.last, wait.end_ms.is_some())).collect();
+        assert_eq!(waits, [("node n".to_owned(), Some("NotReady".to_owned()), true)]);
         let timeline = recorder.timeline(None);
         assert_eq!(
             told(&timeline),

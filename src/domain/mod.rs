@@ -22,6 +22,7 @@ pub mod node;
 pub mod oci;
 pub mod pki;
 pub mod proxy;
+pub mod redact;
 pub mod spec_record;
 pub mod suggest;
 mod svg_text;

@@ -63,6 +63,10 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// One container by name or ID.
     async fn inspect_container(&self, id: &str) -> Result<ContainerInfo>;
 
+    /// Everything the engine says of a container, in its own form: for people who look for a fault.
+    /// May hold secrets (environment entries), so it is not shown as it is.
+    async fn describe_container(&self, id: &str) -> Result<serde_json::Value>;
+
     /// Creates a container and returns its ID. A taken name is `Conflict`, a missing image `NotFound`.
     async fn create_container(&self, name: &str, spec: &ContainerSpec) -> Result<String>;
 
@@ -146,6 +150,10 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// Events of containers and networks that carry every one of these labels, from now on.
     async fn events(&self, labels: &[String]) -> Result<BoxStream<'static, Result<EngineEvent>>>;
+
+    /// Events of the same kind that happened between a time and now, as far as the engine remembers
+    /// them (Docker: the last 256 of everything), oldest first.
+    async fn past_events(&self, labels: &[String], since: SystemTime) -> Result<Vec<EngineEvent>>;
 }
 
 /// A volume as the engine lists it.

@@ -20,7 +20,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::apply::{ApplyOptions, Change, FIELD_MANAGER, apply};
 use super::client::ApiServer;
-use super::deadline::{Deadline, Observer};
+use super::deadline::{Deadline, Observer, tell};
 use super::error::{K8sError, Result};
 use super::retry::healing;
 use super::state;
@@ -134,7 +134,7 @@ async fn until_all<T, F: Future<Output = Result<T, String>>>(
     let looks = look.retry(backoff).notify(|state: &String, _| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         if *last != *state {
-            observer(state);
+            tell(observer, state);
             last.clone_from(state);
         }
     });

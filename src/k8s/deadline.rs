@@ -24,7 +24,13 @@ pub struct Deadline {
 
 /// Span of a wait.
 pub(crate) fn wait_span(awaited: &str) -> Span {
-    tracing::trace_span!(target: WAIT_SPAN, "wait", awaited)
+    tracing::trace_span!(target: WAIT_SPAN, "wait", awaited, last = tracing::field::Empty)
+}
+
+/// Tells the state seen last, to the observer and to who listens to spans; called within the wait.
+pub(crate) fn tell(observer: Observer<'_>, state: &str) {
+    Span::current().record("last", state);
+    observer(state);
 }
 
 // === impl Deadline ===

@@ -6,6 +6,7 @@ pub mod client;
 pub mod deadline;
 pub mod envoy;
 pub mod error;
+pub mod events;
 pub mod fetch;
 pub mod istio;
 pub mod istiod;

@@ -21,6 +21,30 @@ use super::watch::{Reconnect, Verdict, until};
 /// What the kubelet calls a container that it does not start again yet.
 const BACKED_OFF: &str = "CrashLoopBackOff";
 
+/// All pods, a line for each: namespace and name, node, phase, restarts, and why it is not ready. What a
+/// pod's description says (environment, commands) is left out: it may hold secrets.
+///
+/// # Errors
+/// The request's.
+pub async fn rows(server: &ApiServer) -> Result<Vec<String>> {
+    let api: Api<Pod> = Api::all(server.client());
+    let pods = api.list(&ListParams::default()).await.map_err(|error| server.error("list", "pods", &error))?;
+    let mut rows: Vec<String> = pods.items.iter().map(row).collect();
+    rows.sort();
+    Ok(rows)
+}
+
+fn row(pod: &Pod) -> String {
+    let status = pod.status.as_ref();
+    let containers = status.into_iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let restarts: i32 = containers.map(|container| container.restart_count).sum();
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or("-");
+    let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or("-");
+    let state = state::pod(pod).err().unwrap_or_else(|| "ok".to_owned());
+    let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
+    format!("{namespace}/{name} {node} {phase} restarts={restarts} {state}")
+}
+
 /// Namespaces that have pods.
 ///
 /// # Errors

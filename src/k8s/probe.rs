@@ -8,7 +8,7 @@ use backon::{ExponentialBuilder, Retryable};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::deadline::{Deadline, Observer};
+use super::deadline::{Deadline, Observer, tell};
 use super::error::Result;
 
 /// Longest single attempt: an address nobody announces yet swallows the first packets.
@@ -29,7 +29,7 @@ pub async fn http_get(addr: SocketAddr, path: &str, deadline: Deadline, observer
     let attempts = (|| attempt(addr, path)).retry(backoff).notify(|state: &String, _| {
         let mut last = last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if *last != *state {
-            observer(state);
+            tell(observer, state);
             last.clone_from(state);
         }
     });

@@ -19,7 +19,7 @@ use kube::runtime::watcher;
 use kube::{Api, ResourceExt};
 
 use super::client::ApiServer;
-use super::deadline::{Deadline, Observer};
+use super::deadline::{Deadline, Observer, tell};
 use super::error::{K8sError, RequestErrorKind, Result};
 use super::state;
 use super::watch::{Verdict, until, until_one};
@@ -107,7 +107,7 @@ async fn often<F: Future<Output = std::result::Result<(), String>>>(
     let looks = look.retry(backoff).notify(|state: &String, _| {
         let mut last = last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if *last != *state {
-            observer(state);
+            tell(observer, state);
             last.clone_from(state);
         }
     });

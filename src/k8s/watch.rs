@@ -13,7 +13,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
-use super::deadline::{Deadline, Observer, wait_span};
+use super::deadline::{Deadline, Observer, tell, wait_span};
 use super::error::{K8sError, RequestErrorKind, Result, describe_watch};
 
 /// What a look at the objects says.
@@ -109,7 +109,7 @@ where
                 },
             };
             if state != last {
-                observer(&state);
+                tell(observer, &state);
                 last = state;
             }
         }

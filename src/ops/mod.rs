@@ -14,6 +14,8 @@ mod control_plane;
 mod diff;
 mod down;
 mod error;
+mod events;
+mod export;
 mod holder;
 mod image;
 mod install;
@@ -35,6 +37,7 @@ mod privileges;
 mod probe_memory;
 mod report;
 mod rest;
+mod selection;
 mod service_network;
 mod status;
 mod up;
@@ -42,6 +45,10 @@ mod up;
 pub use crate::domain::proxy::ProxySettings;
 pub use context::{Kindmesh, KubeconfigTarget};
 pub use error::{Error, ErrorKind, Result};
+pub use events::{EventOptions, EventSource, FleetEvent, FleetEvents};
+pub use export::{
+    EvidenceReport, EvidenceRequest, ExportOptions, ExportReport, ExportedCluster, ExportedNode, Failure, SeenWait, write_failure,
+};
 pub use load::{ImageLoad, LoadOutcome, LoadReport, LoadRequest, LoadSource, NodeLoad};
 pub use mesh::{VerifiedCluster, VerifyOptions, VerifyReport};
 pub use pool::{LeaseOptions, LeaseReport, LeasedCluster, PoolReport, PoolStatus};

@@ -18,7 +18,7 @@ use crate::domain::labels;
 use crate::engine::Engine as _;
 use crate::engine::fake::FakeEngine;
 
-const IMAGE: &str = "kindmesh/node:v1.34.4";
+pub(super) const IMAGE: &str = "kindmesh/node:v1.34.4";
 
 /// An engine with a node image.
 fn engine() -> Arc<FakeEngine> {

@@ -25,6 +25,7 @@ fn help() {
       verify      Prove a mesh by traffic
       graph       Draw a fleet as SVG or Mermaid
       load        Load images into nodes
+      export      Write logs and states of clusters into a folder
       get         List clusters and nodes, print a kubeconfig
       mesh        Work with the mesh of a fleet
       network     Work with networks

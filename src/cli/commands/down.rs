@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::super::duration;
 use super::super::errors::CliError;
+use super::super::evidence::EvidenceFlag;
 use super::super::session::Session;
 use super::super::timings::TimingsFlag;
 use crate::domain::name::FleetName;
@@ -44,6 +45,8 @@ pub struct DownArgs {
     kubeconfig: Option<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) timings: TimingsFlag,
+    #[command(flatten)]
+    pub(in crate::cli) evidence: EvidenceFlag,
 }
 
 /// Several removals: all are tried, the first failure is reported with the others below it.

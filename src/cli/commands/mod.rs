@@ -5,6 +5,8 @@ pub mod completion;
 mod described;
 pub mod diff;
 pub mod down;
+pub mod events;
+pub mod export;
 pub mod get;
 pub mod graph;
 pub mod load;

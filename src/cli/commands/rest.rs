@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::super::duration;
 use super::super::errors::CliError;
+use super::super::evidence::EvidenceFlag;
 use super::super::session::Session;
 use super::super::timings::TimingsFlag;
 use super::verify;
@@ -77,6 +78,8 @@ pub struct ResumeArgs {
     which: Which,
     #[command(flatten)]
     pub(in crate::cli) timings: TimingsFlag,
+    #[command(flatten)]
+    pub(in crate::cli) evidence: EvidenceFlag,
 }
 
 /// Flags of `stop`.
@@ -101,6 +104,8 @@ pub struct StartArgs {
     kubeconfig: Option<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) timings: TimingsFlag,
+    #[command(flatten)]
+    pub(in crate::cli) evidence: EvidenceFlag,
 }
 
 /// Runs `pause`.

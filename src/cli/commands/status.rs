@@ -1,17 +1,28 @@
 //! `kindmesh status`.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde::Serialize;
 
 use super::super::errors::CliError;
+use super::super::exit::Exit;
 use super::super::session::Session;
 use super::super::table::Table;
+use super::super::watch::Watched;
 use crate::domain::name::FleetName;
-use crate::ops::{ClusterStatus, FleetStatus};
+use crate::ops::{ClusterStatus, FleetStatus, Kindmesh};
+
+/// With --watch, what API servers know is looked at so often; what the engine does is seen at once.
+const LOOK: Duration = Duration::from_secs(3);
 
 const EXAMPLES: &str = "\
+With --watch until Ctrl-C (exit code 130): a terminal is redrawn whenever something changes, a pipe gets a line for
+every value that changed, and with -o json a document for every change.
+
 Examples:
   kindmesh status
+  kindmesh status --watch
   kindmesh status --fleet trio
   kindmesh status -o json | jq -r '.fleets[].clusters[].services[].address'";
 
@@ -22,6 +33,9 @@ pub struct StatusArgs {
     /// Only this fleet [default: all]
     #[arg(long, value_name = "NAME")]
     fleet: Option<FleetName>,
+    /// Go on, and show what changes
+    #[arg(short, long)]
+    watch: bool,
 }
 
 #[derive(Serialize)]
@@ -35,12 +49,41 @@ struct Document {
 /// When the engine cannot be asked. An API server that does not answer is a part of the result.
 pub async fn run(session: &Session, args: &StatusArgs) -> Result<(), CliError> {
     let kindmesh = session.kindmesh(None).await?;
+    if args.watch {
+        return watch(session, &kindmesh, args).await;
+    }
     let document = Document { fleets: session.or_cancelled(kindmesh.status(args.fleet.as_ref())).await? };
     session.printer().result(&document, || text(&document.fleets))?;
     if document.fleets.is_empty() {
         session.printer().say("no fleets; make one with `kindmesh up`");
     }
     Ok(())
+}
+
+/// Shows it again and again. An engine that does not answer for a while is waited for; at first it must answer.
+async fn watch(session: &Session, kindmesh: &Kindmesh, args: &StatusArgs) -> Result<(), CliError> {
+    let mut watched = Watched::default();
+    let mut problem: Option<String> = None;
+    loop {
+        // Before the look: what changes during it is seen by the next.
+        let change = kindmesh.next_change(LOOK);
+        match session.or_cancelled(kindmesh.status(args.fleet.as_ref())).await {
+            Ok(fleets) => {
+                problem = None;
+                watched.show(session.printer(), &Document { fleets: fleets.clone() }, || {
+                    if fleets.is_empty() { "no fleets\n".to_owned() } else { text(&fleets) }
+                })?;
+            }
+            Err(error) if error.kind == Exit::Cancelled || watched.is_new() => return Err(error),
+            Err(error) => {
+                if problem.as_ref() != Some(&error.message) {
+                    session.printer().say(&format!("{}; looking again", error.message));
+                }
+                problem = Some(error.message);
+            }
+        }
+        session.or_cancelled(async { Ok::<(), CliError>(change.await) }).await?;
+    }
 }
 
 /// Three tables: clusters, nodes, services; then what is wrong.

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::super::duration;
 use super::super::errors::CliError;
+use super::super::evidence::EvidenceFlag;
 use super::super::session::Session;
 use super::super::table::Table;
 use super::super::timings::TimingsFlag;
@@ -51,6 +52,8 @@ pub struct UpArgs {
     warm: Option<u32>,
     #[command(flatten)]
     pub(in crate::cli) timings: TimingsFlag,
+    #[command(flatten)]
+    pub(in crate::cli) evidence: EvidenceFlag,
 }
 
 /// Runs it.

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::super::duration;
 use super::super::errors::CliError;
+use super::super::evidence::EvidenceFlag;
 use super::super::exit::Exit;
 use super::super::grid::Grid;
 use super::super::junit::junit;
@@ -55,6 +56,8 @@ pub struct VerifyArgs {
     junit: Option<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) timings: TimingsFlag,
+    #[command(flatten)]
+    pub(in crate::cli) evidence: EvidenceFlag,
 }
 
 /// Runs it.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -66,6 +67,10 @@ impl Engine for DockerEngine {
 
     async fn inspect_container(&self, id: &str) -> Result<ContainerInfo> {
         self.inspect_container(id).await
+    }
+
+    async fn describe_container(&self, id: &str) -> Result<serde_json::Value> {
+        self.describe_container(id).await
     }
 
     async fn create_container(&self, name: &str, spec: &ContainerSpec) -> Result<String> {
@@ -167,5 +172,9 @@ impl Engine for DockerEngine {
 
     async fn events(&self, labels: &[String]) -> Result<BoxStream<'static, Result<EngineEvent>>> {
         self.events(labels).await
+    }
+
+    async fn past_events(&self, labels: &[String], since: SystemTime) -> Result<Vec<EngineEvent>> {
+        self.past_events(labels, since).await
     }
 }

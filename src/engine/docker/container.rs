@@ -35,6 +35,13 @@ impl DockerEngine {
         self.call("inspect container", id, self.docker.inspect_container(id, None)).await.map(read::container)
     }
 
+    /// Everything that is known of a container.
+    pub(super) async fn describe_container(&self, id: &str) -> Result<serde_json::Value> {
+        const VERB: &str = "inspect container";
+        let answer = self.call(VERB, id, self.docker.inspect_container(id, None)).await?;
+        serde_json::to_value(answer).map_err(|error| EngineError::new(VERB, id, EngineErrorKind::Protocol, error.to_string()))
+    }
+
     /// Creates a container.
     pub(super) async fn create_container(&self, name: &str, spec: &ContainerSpec) -> Result<String> {
         let options = CreateContainerOptionsBuilder::default().name(name).build();

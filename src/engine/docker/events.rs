@@ -52,6 +52,27 @@ impl DockerEngine {
         });
         Ok(events.chain(stream::once(async { Err(ended) })).boxed())
     }
+
+    /// What the engine remembers from a time up to now, both by its own clock.
+    pub(super) async fn past_events(&self, labels: &[String], since: SystemTime) -> Result<Vec<EngineEvent>> {
+        let object = labels.join(",");
+        let now = self.call(VERB, &object, self.docker.info()).await?.system_time;
+        let now = now.as_deref().and_then(self::since).unwrap_or_else(|| instant(SystemTime::now()));
+        let known = self.networks_labelled(labels).await?.into_iter().map(|network| network.id).collect();
+        let filters = HashMap::from([("type", vec!["container", "network"])]);
+        let options = EventsOptionsBuilder::default().filters(&filters).since(&instant(since)).until(&now).build();
+        let concern = Concern { engine: self.clone(), labels: labels.to_vec(), networks: Mutex::new(known) };
+        let read = async {
+            let mut events = Vec::new();
+            let mut messages = self.docker.events(Some(options));
+            while let Some(message) = messages.next().await {
+                let message = message.map_err(|error| fault::map(VERB, &object, error))?;
+                events.extend(concern.take(message).await);
+            }
+            Ok(events)
+        };
+        self.within(self.deadlines.call, VERB, &object, read).await
+    }
 }
 
 // === impl Concern ===
@@ -86,6 +107,12 @@ impl Concern {
 fn since(time: &str) -> Option<String> {
     let time: jiff::Timestamp = time.parse().ok()?;
     Some(format!("{}.{:09}", time.as_second(), time.subsec_nanosecond()))
+}
+
+/// A time in the same form.
+fn instant(time: SystemTime) -> String {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{}.{:09}", since.as_secs(), since.subsec_nanos())
 }
 
 /// Whether the attributes hold every label (`key` or `key=value`).

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -81,6 +82,18 @@ impl Engine for FakeEngine {
         let verb = Verb::InspectContainer;
         let lie = || refuse(verb, id, Kind::NotFound, format!("No such container: {id}"));
         self.call(verb, id, lie, |state| state.container(id, verb).map(|at| state.container_info(&state.containers[at]))).await
+    }
+
+    async fn describe_container(&self, id: &str) -> Result<serde_json::Value> {
+        let verb = Verb::DescribeContainer;
+        let lie = || refuse(verb, id, Kind::NotFound, format!("No such container: {id}"));
+        let describe = |state: &mut super::state::State| {
+            let one = &state.containers[state.container(id, verb)?];
+            Ok(
+                serde_json::json!({"Id": one.id, "Name": format!("/{}", one.name), "Config": {"Env": one.spec.env, "Labels": one.spec.labels}}),
+            )
+        };
+        self.call(verb, id, lie, describe).await
     }
 
     async fn create_container(&self, name: &str, spec: &ContainerSpec) -> Result<String> {
@@ -331,6 +344,14 @@ impl Engine for FakeEngine {
             Some(after) => ours.take(after).chain(stream::once(async { broken })).boxed(),
             None => ours.boxed(),
         })
+    }
+
+    async fn past_events(&self, labels: &[String], since: SystemTime) -> Result<Vec<EngineEvent>> {
+        let remembered = |state: &mut super::state::State| {
+            let ours = |event: &&EngineEvent| event.time >= since && bears(&event.attributes, labels);
+            Ok(state.past.iter().filter(ours).cloned().collect())
+        };
+        self.call(Verb::PastEvents, &labels.join(","), || Ok(Vec::new()), remembered).await
     }
 }
 

@@ -14,6 +14,7 @@ pub enum Verb {
     DisconnectNetwork,
     ListContainers,
     InspectContainer,
+    DescribeContainer,
     CreateContainer,
     StartContainer,
     KillContainer,
@@ -38,6 +39,7 @@ pub enum Verb {
     RemoveVolume,
     VolumeExists,
     Events,
+    PastEvents,
 }
 
 /// One call, in the order they came.
@@ -63,7 +65,7 @@ impl Verb {
             Verb::ConnectNetwork => "connect network",
             Verb::DisconnectNetwork => "disconnect network",
             Verb::ListContainers => "list containers",
-            Verb::InspectContainer => "inspect container",
+            Verb::InspectContainer | Verb::DescribeContainer => "inspect container",
             Verb::CreateContainer => "create container",
             Verb::StartContainer => "start container",
             Verb::KillContainer => "kill container",
@@ -87,7 +89,7 @@ impl Verb {
             Verb::ListVolumes => "list volumes",
             Verb::RemoveVolume => "remove volume",
             Verb::VolumeExists => "inspect volume",
-            Verb::Events => "follow events of",
+            Verb::Events | Verb::PastEvents => "follow events of",
         }
     }
 
@@ -101,6 +103,7 @@ impl Verb {
                 | Verb::InspectNetwork
                 | Verb::ListContainers
                 | Verb::InspectContainer
+                | Verb::DescribeContainer
                 | Verb::WaitContainer
                 | Verb::ContainerLogs
                 | Verb::GetArchive
@@ -109,6 +112,7 @@ impl Verb {
                 | Verb::ListVolumes
                 | Verb::VolumeExists
                 | Verb::Events
+                | Verb::PastEvents
         )
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct State {
     pub duplicates: bool,
     /// Events nobody has been told yet.
     pub news: Vec<EngineEvent>,
+    /// Every event so far.
+    pub past: Vec<EngineEvent>,
     ticks: u64,
 }
 
@@ -55,6 +57,7 @@ impl State {
             registry: BTreeMap::new(),
             duplicates: false,
             news: Vec::new(),
+            past: Vec::new(),
             ticks: 0,
         }
     }
@@ -74,13 +77,15 @@ impl State {
     pub(super) fn tell(&mut self, object: &str, action: &str, name: &str, attributes: BTreeMap<String, String>) {
         self.ticks += 1;
         let seconds = u64::try_from(self.now()).unwrap_or(0);
-        self.news.push(EngineEvent {
+        let event = EngineEvent {
             time: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
             object: object.to_owned(),
             action: action.to_owned(),
             name: name.to_owned(),
             attributes,
-        });
+        };
+        self.past.push(event.clone());
+        self.news.push(event);
     }
 }
 
