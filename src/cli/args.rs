@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::commands::{
-    build, completion, diff, down, events, export, get, graph, load, mesh, network, pool, rest, status, topics, up, verify,
+    build, completion, diff, down, events, export, get, graph, load, mesh, network, pool, prune, rest, status, topics, up, verify,
 };
 
 /// Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
@@ -80,6 +80,8 @@ pub enum Command {
     Diff(diff::DiffArgs),
     /// Remove a fleet, with everything made for it
     Down(down::DownArgs),
+    /// Remove fleets whose time is over, and what killed processes left
+    Prune(prune::PruneArgs),
     /// Suspend a fleet: it keeps its memory and gets no processor
     Pause(rest::PauseArgs),
     /// Let a paused fleet go on

@@ -8,7 +8,8 @@ use clap::error::ErrorKind;
 
 use super::args::{Cli, Command, Globals, OutputFormat};
 use super::commands::{
-    build, completion, diff, down, events, export, get, graph, load, mesh, network, pool, rest, schema, status, topics, up, verify, version,
+    build, completion, diff, down, events, export, get, graph, load, mesh, network, pool, prune, rest, schema, status, topics, up, verify,
+    version,
 };
 use super::env::Env;
 use super::errors::CliError;
@@ -71,6 +72,7 @@ fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
                 Command::Up(args) => up::run(session, args).await,
                 Command::Diff(args) => diff::run(session, args).await,
                 Command::Down(args) => down::run(session, args).await,
+                Command::Prune(args) => prune::run(session, args).await,
                 Command::Pause(args) => rest::pause(session, args).await,
                 Command::Resume(args) => rest::resume(session, args).await,
                 Command::Stop(args) => rest::stop(session, args).await,

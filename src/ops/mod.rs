@@ -35,6 +35,7 @@ mod pools;
 mod preflight;
 mod privileges;
 mod probe_memory;
+mod prune;
 mod report;
 mod rest;
 mod selection;
@@ -52,6 +53,7 @@ pub use export::{
 pub use load::{ImageLoad, LoadOutcome, LoadReport, LoadRequest, LoadSource, NodeLoad};
 pub use mesh::{VerifiedCluster, VerifyOptions, VerifyReport};
 pub use pool::{LeaseOptions, LeaseReport, LeasedCluster, PoolReport, PoolStatus};
+pub use prune::{PruneReport, PrunedFleet, end_of};
 pub use report::{
     ClusterEntry, ClusterReport, ClusterStatus, DownReport, FleetStatus, MeshMember, MeshReport, MeshStatus, NodeEntry, ServiceStatus,
     UpReport,

@@ -5,6 +5,7 @@ mod mesh;
 mod network;
 mod preflight;
 mod privileges;
+mod prune;
 mod rest;
 mod revive;
 

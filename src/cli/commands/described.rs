@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -15,7 +16,7 @@ use crate::domain::fleet_builder::Place;
 use crate::domain::fleet_file;
 use crate::domain::name::FleetName;
 use crate::domain::version::KubernetesVersion;
-use crate::ops::UpOptions;
+use crate::ops::{self, UpOptions};
 
 /// Flags that describe a fleet.
 #[derive(Debug, Args)]
@@ -50,6 +51,9 @@ pub struct Described {
     /// Make a cluster anew; without a name every one that cannot be changed in its place
     #[arg(long, value_name = "CLUSTER", num_args = 0..=1, default_missing_value = "")]
     recreate: Vec<String>,
+    /// Let `kindmesh prune` remove the fleet after so long a time, like 2h; of a fleet that is there nothing changes
+    #[arg(long, value_name = "DURATION", value_parser = fleet_file::parse_duration)]
+    ttl: Option<Duration>,
     #[command(flatten)]
     mesh: MeshFlags,
 }
@@ -108,6 +112,9 @@ impl Described {
         }
         fleet.addons.sample |= self.sample;
         self.mesh.apply(&mut fleet)?;
+        if let Some(life) = self.ttl {
+            fleet.lease.expires = Some(ops::end_of(life)?);
+        }
         Ok(fleet)
     }
 

@@ -14,6 +14,7 @@ pub mod mesh;
 pub mod mesh_flags;
 pub mod network;
 pub mod pool;
+pub mod prune;
 pub mod rest;
 pub mod schema;
 pub mod status;

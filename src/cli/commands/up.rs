@@ -48,7 +48,7 @@ pub struct UpArgs {
     #[arg(long, conflicts_with_all = ["warm", "timings"])]
     dry_run: bool,
     /// Keep a warm pool of N such fleets, suspended, for `kindmesh pool lease`; 0 gives it up
-    #[arg(long, value_name = "N", conflicts_with_all = ["prune", "recreate", "kubeconfig", "timings"], value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_POOL_SIZE)))]
+    #[arg(long, value_name = "N", conflicts_with_all = ["prune", "recreate", "ttl", "kubeconfig", "timings"], value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_POOL_SIZE)))]
     warm: Option<u32>,
     #[command(flatten)]
     pub(in crate::cli) timings: TimingsFlag,

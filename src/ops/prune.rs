@@ -1,0 +1,151 @@
+//! What nobody needs any more: fleets whose time is over or whose owner is gone, and what killed processes left.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::domain::labels;
+use crate::domain::lease::{self, Lease, Owner, Standing};
+use crate::domain::name::FleetName;
+use crate::domain::ticket::Ticket;
+use crate::engine::{ContainerInfo, ContainerState, Engine};
+
+use super::context::Kindmesh;
+use super::down::{down_fleet, remove_containers};
+use super::error::{Error, ErrorKind, Result};
+use super::report::DownReport;
+use super::{holder, pool};
+
+/// Helper containers work for minutes at most, the longest while an image is built; what is older than this was
+/// left by a killed process.
+const HELPER_AGE: Duration = Duration::from_secs(3600);
+
+/// What [`Kindmesh::prune`] found and, unless it only looked, removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PruneReport {
+    /// Fleets that were over.
+    pub fleets: Vec<PrunedFleet>,
+    /// Locks that killed processes held.
+    pub locks: Vec<String>,
+    /// Helper containers that killed processes left.
+    pub helpers: Vec<String>,
+    /// What went with the fleets.
+    pub down: DownReport,
+}
+
+/// A fleet that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PrunedFleet {
+    /// Name.
+    pub name: String,
+    /// Why, for people.
+    pub why: String,
+}
+
+impl Kindmesh {
+    /// Removes fleets whose time is over ([`Fleet::lease`](crate::domain::fleet::Fleet)) or whose owner is gone, locks
+    /// of processes that were killed on this machine, and helper containers of killed processes. Nothing else is
+    /// touched. With `dry_run` it is only told.
+    ///
+    /// # Errors
+    /// When something could not be removed; everything else is.
+    pub async fn prune(&self, dry_run: bool) -> Result<PruneReport> {
+        let km = self.begin();
+        let engine = km.engine.as_ref();
+        let mut report = PruneReport { fleets: over(engine, Timestamp::now()).await?, ..PruneReport::default() };
+        report.locks = dead_locks(engine).await?;
+        let helpers = old_helpers(engine, Timestamp::now()).await?;
+        report.helpers = helpers.iter().map(|helper| helper.name.clone()).collect();
+        if dry_run {
+            return Ok(report);
+        }
+        let mut failures = Vec::new();
+        for fleet in &report.fleets {
+            if km.cancel.is_cancelled() {
+                return Err(Error::cancelled("prune"));
+            }
+            let Ok(name) = fleet.name.parse::<FleetName>() else { continue };
+            match Box::pin(down_fleet(&km, &name)).await {
+                Ok(down) => report.down.absorb(down),
+                Err(error) => failures.push(error.within(format_args!("fleet {name}"))),
+            }
+        }
+        for lock in &report.locks {
+            match engine.remove_volume(lock).await {
+                Err(error) if !error.is_not_found() => failures.push(error.into()),
+                _ => {}
+            }
+        }
+        if let Err(error) = remove_containers(&km, &helpers, &km.fleet_scope()).await {
+            failures.push(error);
+        }
+        let mut failures = failures.into_iter();
+        let Some(first) = failures.next() else { return Ok(report) };
+        Err(failures.fold(first, |error, other| error.hint(format!("also failed: {}", other.one_line()))))
+    }
+}
+
+/// Fleets that anybody may remove now.
+async fn over(engine: &dyn Engine, now: Timestamp) -> Result<Vec<PrunedFleet>> {
+    let containers = engine.list_containers(&[labels::FLEET.to_owned()]).await?;
+    let holders = engine.list_containers(&[format!("{}={}", labels::HELPER, lease::HOLDER)]).await?;
+    let lives = |one: &&ContainerInfo| matches!(one.state, ContainerState::Running | ContainerState::Created);
+    let living: BTreeSet<Owner> = holders.iter().filter(lives).filter_map(|one| lease::holder(&one.labels)).collect();
+    let mut fleets: BTreeMap<String, Vec<Lease>> = BTreeMap::new();
+    let mut add = |labels: &BTreeMap<String, String>| {
+        if let Some(fleet) = labels.get(labels::FLEET) {
+            fleets.entry(fleet.clone()).or_default().push(Lease::read(labels));
+        }
+    };
+    containers.iter().for_each(|one| add(&one.labels));
+    for network in engine.networks_labelled(&[labels::FLEET.to_owned()]).await? {
+        add(&network.labels);
+    }
+    let over = fleets.into_iter().filter_map(|(name, leases)| {
+        let lease = Lease::of_fleet(leases);
+        let why = match (lease.standing(&living, now), &lease.expires, &lease.owner) {
+            (Standing::Expired, Some(at), _) => format!("expired at {at}"),
+            (Standing::Abandoned, _, Some(owner)) => format!("its owner {owner} is gone"),
+            _ => return None,
+        };
+        Some(PrunedFleet { name, why })
+    });
+    Ok(over.collect())
+}
+
+/// Locks whose holders were killed. On other machines only silence tells that, which takes its time; the next
+/// command for the fleet waits for it.
+async fn dead_locks(engine: &dyn Engine) -> Result<Vec<String>> {
+    let volumes = engine.list_volumes(&[labels::LOCK.to_owned()]).await?;
+    let dead = |ticket: &Ticket| holder::is_gone(&ticket.holder);
+    let tickets = volumes.iter().filter_map(|volume| Ticket::read(&volume.name, volume.labels.get(labels::LOCK)?));
+    Ok(tickets.filter(dead).map(|ticket| ticket.name).collect())
+}
+
+/// Helpers that work for nobody: of the holders of leases those that ended, of the others the old ones. What marks
+/// a lease from a warm pool stays with its fleet.
+async fn old_helpers(engine: &dyn Engine, now: Timestamp) -> Result<Vec<ContainerInfo>> {
+    let helpers = engine.list_containers(&[labels::HELPER.to_owned()]).await?;
+    let age = i64::try_from(HELPER_AGE.as_secs()).unwrap_or(i64::MAX);
+    let is_left = |one: &ContainerInfo| match one.labels.get(labels::HELPER).map(String::as_str) {
+        Some(lease::HOLDER) => !matches!(one.state, ContainerState::Running | ContainerState::Created),
+        _ => !pool::is_marker(one) && one.created + age < now.as_second(),
+    };
+    Ok(helpers.into_iter().filter(is_left).collect())
+}
+
+/// The moment at which a fleet that may live so long ends, for [`Lease::expires`].
+///
+/// # Errors
+/// For a time that lies beyond the calendar.
+pub fn end_of(life: Duration) -> Result<Timestamp> {
+    let life = jiff::SignedDuration::try_from(life).map_err(|_| too_long())?;
+    Timestamp::now().checked_add(life).map_err(|_| too_long())
+}
+
+fn too_long() -> Error {
+    Error::new(ErrorKind::Config, "the time to live lies beyond the calendar").hint("leave it out for a fleet that stays")
+}

@@ -1,0 +1,69 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{container, engine, kindmesh};
+use crate::domain::labels;
+use crate::domain::node::fleet_labels;
+use crate::domain::ticket;
+use crate::engine::Engine as _;
+use crate::engine::fake::FakeEngine;
+use crate::ops::holder;
+
+fn ago(seconds: i64) -> String {
+    Timestamp::from_second(Timestamp::now().as_second() - seconds).unwrap().to_string()
+}
+
+async fn node(engine: &FakeEngine, fleet: &str, more: &[(&str, &str)]) {
+    let cluster = format!("{fleet}1");
+    let mut of = vec![(labels::CLUSTER, cluster.as_str()), (labels::ROLE, "control-plane"), (labels::FLEET, fleet)];
+    of.extend(more);
+    container(engine, &format!("{cluster}-control-plane"), "bridge", &of).await;
+}
+
+#[tokio::test]
+async fn what_is_over_goes_and_everything_else_stays() {
+    let engine = engine();
+    let (past, future) = (ago(5), ago(-500));
+    node(&engine, "over", &[(labels::EXPIRES, &past)]).await;
+    node(&engine, "later", &[(labels::EXPIRES, &future)]).await;
+    node(&engine, "plain", &[]).await;
+    node(&engine, "held", &[(labels::OWNER, "alive"), (labels::EXPIRES, &past)]).await;
+    node(&engine, "orphan", &[(labels::OWNER, "dead")]).await;
+    container(&engine, "holder", "bridge", &[(labels::HELPER, "holder"), (labels::OWNER, "alive")]).await;
+    container(&engine, "foreign", "bridge", &[(labels::EXPIRES, &past)]).await;
+
+    let told = kindmesh(&engine).prune(true).await.unwrap();
+    let names = |report: &crate::ops::PruneReport| report.fleets.iter().map(|fleet| fleet.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&told), ["orphan", "over"]);
+    assert!(told.fleets[0].why.contains("owner dead is gone") && told.fleets[1].why.contains("expired at"), "{told:?}");
+    assert_eq!(engine.containers().len(), 7, "only looked");
+
+    let done = kindmesh(&engine).prune(false).await.unwrap();
+    assert_eq!((names(&done), done.down.clusters.len()), (names(&told), 2));
+    assert_eq!(super::names(&engine), ["foreign", "held1-control-plane", "holder", "later1-control-plane", "plain1-control-plane"]);
+    assert_eq!(kindmesh(&engine).prune(false).await.unwrap(), crate::ops::PruneReport::default());
+}
+
+#[tokio::test]
+async fn locks_and_helpers_of_killed_processes_go() {
+    let engine = engine();
+    let fleet = "f".parse().unwrap();
+    let me = holder::this("up");
+    let dead = crate::domain::ticket::Holder { id: "dead".to_owned(), born: me.born + 1, ..me.clone() };
+    for holder in [&me, &dead] {
+        let mut labels: BTreeMap<String, String> = fleet_labels(&fleet);
+        labels.insert(labels::LOCK.to_owned(), holder.to_label());
+        engine.create_volume(&ticket::name(&fleet, &holder.id, 0), &labels).await.unwrap();
+    }
+    // The fake's clock stands still years ago.
+    container(&engine, "probe", "bridge", &[(labels::HELPER, "probe")]).await;
+    container(&engine, "lease", "bridge", &[(labels::HELPER, "lease")]).await;
+    container(&engine, "holder", "bridge", &[(labels::HELPER, "holder"), (labels::OWNER, "dead")]).await;
+    engine.kill_container("holder", "SIGKILL").await.unwrap();
+
+    let done = kindmesh(&engine).prune(false).await.unwrap();
+    assert_eq!((done.locks, done.helpers), (vec!["kindmesh-lock-f-dead-0".to_owned()], vec!["probe".to_owned(), "holder".to_owned()]));
+    assert_eq!(super::names(&engine), ["lease"]);
+    assert_eq!(engine.volumes().iter().filter(|name| name.starts_with("kindmesh-lock")).count(), 1, "the living one's");
+}
