@@ -102,6 +102,7 @@ async fn take(km: &Kindmesh, fleet: &FleetName, work: &str) -> Result<Held> {
     let until = Instant::now() + km.patience;
     let waited = scope.step(STEP, km.patience + PATIENCE, async {
         let mut other = other;
+        scope.progress(STEP, other.describe());
         loop {
             if scope.cancel.is_cancelled() {
                 return Err(Error::cancelled(STEP));
@@ -109,11 +110,14 @@ async fn take(km: &Kindmesh, fleet: &FleetName, work: &str) -> Result<Held> {
             if Instant::now() >= until {
                 return Err(busy(fleet, &other, km.patience));
             }
-            scope.progress(STEP, other.describe());
             tokio::time::sleep(LOOK).await;
             match held.ask(&mut watch).await? {
                 Ok(()) => return Ok(Outcome::unchanged(())),
-                Err(now) => other = now,
+                Err(now) if now.id == other.id => {}
+                Err(now) => {
+                    scope.progress(STEP, now.describe());
+                    other = now;
+                }
             }
         }
     });
