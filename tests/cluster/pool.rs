@@ -158,14 +158,12 @@ async fn left(bench: &Bench) -> Vec<String> {
 }
 
 impl Pool {
-    /// Removes what an earlier run of this test left, and this one when it fails: whatever of it can be removed, for a
-    /// panic on top of another would end the other tests, too. What is left makes the next run fail.
+    /// Removes what an earlier run of this test left, and this one when it fails: then whatever can be removed, for a
+    /// panic on top of another would end the other tests, too.
     fn clear(&self) {
         let down = |fleet: &str| {
             let ran = self.0.kindmesh(["down", "--fleet", fleet]);
-            if ran.code != Some(0) {
-                eprintln!("down of {fleet} failed: {}", ran.stderr);
-            }
+            assert!(ran.code == Some(0) || std::thread::panicking(), "down of {fleet} failed: {}", ran.stderr);
         };
         down("lend");
         // What was leased stays, under whatever number.
