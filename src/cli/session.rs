@@ -1,7 +1,6 @@
 //! What a command that needs the engine works with: the connection, the files, the voice.
 
 use std::future::Future;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,6 +26,9 @@ use crate::ops::{Kindmesh, KubeconfigTarget};
 
 /// The fleet file that is read when it is there and none is named.
 const DEFAULT_FILE: &str = "kindmesh.yaml";
+
+/// A reading of a fleet file's text, whose name is second.
+type Parse = fn(&str, &str) -> Result<Fleet, fleet_file::FleetFileError>;
 
 /// One run.
 pub struct Session {
@@ -201,28 +203,34 @@ impl Session {
         Ok(kindmesh)
     }
 
-    /// Reads the fleet file, and the manifest it names; the file that is named (`-` is standard input), or
-    /// the usual one when none is named, `look` is true and it is there. Paths in it become relative to
-    /// the current folder.
+    /// Reads the fleet file for the names in it: the file that is named (`-` is standard input), or the usual one
+    /// when none is named, `look` is true and it is there. Paths in it become relative to the current folder. The
+    /// manifest that it may name is left alone; who makes a fleet of it calls [`Session::fleet_file_as`].
     ///
     /// # Errors
     /// [`Exit::Failure`] when it cannot be read, [`Exit::Config`] when it is no fleet.
     pub async fn fleet_file(&self, named: Option<&Path>, look: bool) -> Result<Option<Fleet>, CliError> {
-        self.fleet_file_as(named, look, fleet_file::parse).await
+        self.described(named, look, fleet_file::parse).await
     }
 
-    /// As [`Session::fleet_file`], with another reading of the text.
+    /// As [`Session::fleet_file`], with this reading of the text and the manifest that it names: everything that a
+    /// fleet is made of.
     ///
     /// # Errors
-    /// As [`Session::fleet_file`].
-    pub async fn fleet_file_as(
-        &self,
-        named: Option<&Path>,
-        look: bool,
-        parse: fn(&str, &str) -> Result<Fleet, fleet_file::FleetFileError>,
-    ) -> Result<Option<Fleet>, CliError> {
+    /// As [`Session::fleet_file`]; also when the manifest cannot be had.
+    pub async fn fleet_file_as(&self, named: Option<&Path>, look: bool, parse: Parse) -> Result<Option<Fleet>, CliError> {
+        let Some(mut fleet) = self.described(named, look, parse).await? else { return Ok(None) };
+        if let Some(metallb) = &mut fleet.addons.metallb
+            && let Some(place) = &metallb.manifest_from
+        {
+            metallb.manifest = Some(self.or_cancelled(manifest(place, folder_of(named))).await?);
+        }
+        Ok(Some(fleet))
+    }
+
+    async fn described(&self, named: Option<&Path>, look: bool, parse: Parse) -> Result<Option<Fleet>, CliError> {
         let (path, text) = match named {
-            Some(path) if path == Path::new("-") => ("standard input".to_owned(), read_stdin()?),
+            Some(path) if path == Path::new("-") => ("standard input".to_owned(), self.or_cancelled(read_stdin()).await?),
             Some(path) => (path.display().to_string(), read(path)?),
             None if look && Path::new(DEFAULT_FILE).exists() => {
                 self.printer.say(&format!("using {DEFAULT_FILE} in this folder"));
@@ -233,14 +241,8 @@ impl Session {
         let mut fleet = parse(&text, &path)
             .map_err(|error| CliError::from_error(Exit::Config, &error).hint("`kindmesh schema` prints what a fleet file may hold"))?;
         self.is_for(&fleet.name);
-        let folder = named.and_then(Path::parent).unwrap_or(Path::new(""));
         if let Some(mesh) = &mut fleet.mesh {
-            mesh.resolve(folder);
-        }
-        if let Some(metallb) = &mut fleet.addons.metallb
-            && let Some(place) = &metallb.manifest_from
-        {
-            metallb.manifest = Some(self.or_cancelled(manifest(place, folder)).await?);
+            mesh.resolve(folder_of(named));
         }
         Ok(Some(fleet))
     }
@@ -314,10 +316,13 @@ fn read_file(path: &Path, what: &str) -> Result<String, CliError> {
     })
 }
 
-fn read_stdin() -> Result<String, CliError> {
-    let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .map_err(|error| CliError::new(Exit::Failure, "read the fleet file from standard input").because(&error))?;
-    Ok(text)
+/// Somebody may type it, or nobody ever end it: a thread waits for it, so that signals are heard.
+async fn read_stdin() -> Result<String, CliError> {
+    let reading = tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin()));
+    let text = reading.await.unwrap_or_else(|crashed| Err(std::io::Error::other(crashed)));
+    text.map_err(|error| CliError::new(Exit::Failure, "read the fleet file from standard input").because(&error))
+}
+
+fn folder_of(file: Option<&Path>) -> &Path {
+    file.and_then(Path::parent).unwrap_or(Path::new(""))
 }

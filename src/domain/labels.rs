@@ -20,6 +20,8 @@ pub const VERSION: &str = "dev.kindmesh.version";
 pub const ISTIO: &str = "dev.kindmesh.istio";
 /// The warm pool that a fleet is kept in, from its creation until it is removed; see [`warm`](super::warm).
 pub const WARM: &str = "dev.kindmesh.warm";
+/// On the nodes of a pool's member: what it was made by, as [`warm::digest`](super::warm::digest) tells it.
+pub const DESCRIPTION: &str = "dev.kindmesh.description";
 /// On the marker of a lease: the kubeconfig file that was written for it, an absolute path.
 pub const KUBECONFIG: &str = "dev.kindmesh.kubeconfig";
 /// When the fleet is given up, in UTC (`2026-11-23T18:30:00Z`); see [`lease`](super::lease).

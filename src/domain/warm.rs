@@ -6,8 +6,11 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::fleet::Fleet;
 use super::name::{FleetName, NameError};
+use super::oci::sha256_digest;
 
 /// Most members a pool can be asked to keep.
 pub const MAX_POOL_SIZE: u32 = 99;
@@ -47,6 +50,8 @@ pub enum MemberState {
     Unfinished,
     /// Being removed, or its remover was killed.
     Discarded,
+    /// Made by another description than the pool's: neither handed out nor gone on with.
+    Other,
 }
 
 /// What a filler does next.
@@ -113,8 +118,41 @@ pub fn described(cluster: &str, number: u32) -> &str {
     cluster.strip_suffix(&suffix(number)).unwrap_or(cluster)
 }
 
+/// What tells one description from another: a digest (`sha256:…`) of everything it says. What it leaves out does
+/// not count, so that a later version's settings change nothing for those who do not use them.
+pub fn digest(description: &Fleet) -> String {
+    // A description is plain data: it can always be written down.
+    let mut document = serde_json::to_value(description).unwrap_or_default();
+    without_nulls(&mut document);
+    document.sort_all_objects();
+    sha256_digest(document.to_string().as_bytes())
+}
+
+/// [`digest`] of the description that a member was made by; `None` for a fleet that is no member of a pool.
+pub fn digest_of(member: &Fleet) -> Option<String> {
+    let pool = member.warm.clone()?;
+    let number = number(&pool, member.name.as_str())?;
+    let mut description = Fleet { name: pool, warm: None, ..member.clone() };
+    for cluster in &mut description.clusters {
+        cluster.name = described(cluster.name.as_str(), number).parse().ok()?;
+    }
+    Some(digest(&description))
+}
+
+fn without_nulls(document: &mut Value) {
+    match document {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(without_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_nulls),
+        _ => {}
+    }
+}
+
 /// What to do next so that a pool has `size` warm members; `None` when nothing is left to do. Leased ones
-/// are nobody's business but the leaser's. Numbers that are `taken` otherwise are passed over.
+/// are nobody's business but the leaser's, and what is of another description is whoever's who made it. Numbers that
+/// are `taken` otherwise are passed over.
 pub fn next(size: u32, members: &[(u32, MemberState)], taken: &BTreeSet<u32>) -> Option<Step> {
     let of = |state: MemberState| members.iter().filter(move |(_, its)| *its == state).map(|(number, _)| *number);
     if let Some(number) = of(MemberState::Discarded).min() {
@@ -144,7 +182,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::fleet_builder::{ClusterBuilder, NetworkBuilder};
+    use crate::domain::fleet_builder::{ClusterBuilder, MeshBuilder, NetworkBuilder};
 
     fn fleet(cluster: ClusterBuilder) -> Fleet {
         Fleet::builder("demo").cluster(cluster).build().unwrap()
@@ -160,6 +198,22 @@ mod tests {
         assert_eq!((number(&description.name, "demo-w12"), described("cluster2-w12", 12)), (Some(12), "cluster2"));
         for other in ["demo", "demo-w", "demo-w0", "demo-w01", "demo-w1-w2", "demo-w+1", "demos-w1"] {
             assert_eq!(number(&description.name, other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn members_tell_by_what_they_were_made() {
+        let description = Fleet::builder("demo").clusters(2).build().unwrap();
+        let (first, last) = (member(&description, 1).unwrap(), member(&description, 999).unwrap());
+        assert_eq!(digest_of(&first), Some(digest(&description)));
+        assert_eq!(digest_of(&first), digest_of(&last));
+        assert_eq!(digest_of(&description), None);
+        for other in [
+            Fleet::builder("demo").clusters(3).build().unwrap(),
+            Fleet::builder("demo").clusters(2).mesh(MeshBuilder::default()).build().unwrap(),
+            Fleet::builder("demo").clusters(2).image("a:1").build().unwrap(),
+        ] {
+            assert_ne!(digest(&other), digest(&description), "{other:?}");
         }
     }
 
@@ -191,7 +245,8 @@ mod tests {
     }
 
     fn state() -> impl Strategy<Value = MemberState> {
-        prop_oneof![Just(MemberState::Warm), Just(MemberState::Leased), Just(MemberState::Unfinished), Just(MemberState::Discarded)]
+        use MemberState::{Discarded, Leased, Other, Unfinished, Warm};
+        prop_oneof![Just(Warm), Just(Leased), Just(Unfinished), Just(Discarded), Just(Other)]
     }
 
     proptest! {
@@ -205,7 +260,7 @@ mod tests {
             let mut steps = 0;
             while let Some(step) = next(size, &members.clone().into_iter().collect::<Vec<_>>(), &taken) {
                 match step {
-                    Step::Discard(number) => prop_assert_ne!(members.remove(&number), Some(MemberState::Leased)),
+                    Step::Discard(number) => prop_assert!(!matches!(members.remove(&number), Some(MemberState::Leased | MemberState::Other))),
                     Step::Complete(number) => prop_assert_eq!(members.insert(number, MemberState::Warm), Some(MemberState::Unfinished)),
                     Step::Make(number) => {
                         prop_assert!(!taken.contains(&number));
@@ -216,10 +271,11 @@ mod tests {
                 prop_assert!(steps <= 32);
             }
             prop_assert_eq!(members.values().filter(|state| **state == MemberState::Warm).count(), size as usize);
-            let leased = |members: &std::collections::BTreeMap<u32, MemberState>| -> Vec<u32> {
-                members.iter().filter(|(_, state)| **state == MemberState::Leased).map(|(number, _)| *number).collect()
+            let kept = |members: &std::collections::BTreeMap<u32, MemberState>| -> Vec<u32> {
+                let kept = members.iter().filter(|(_, state)| matches!(state, MemberState::Leased | MemberState::Other));
+                kept.map(|(number, _)| *number).collect()
             };
-            prop_assert_eq!(leased(&members), leased(&states));
+            prop_assert_eq!(kept(&members), kept(&states));
         }
     }
 }

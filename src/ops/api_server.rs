@@ -1,6 +1,7 @@
 //! The way to a cluster's API server: its kubeconfig, read from the node, pointed at the published port.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,9 @@ pub(super) const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
 
 /// Where it leaves one that needs no role of the cluster's: the roles may not be there yet.
 const SUPER_ADMIN_CONF: &str = "/etc/kubernetes/super-admin.conf";
+
+/// Reading a file in a node takes a tenth of a second, and some seconds where everything starts at once.
+const READ_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Connects to a cluster's API server. Nothing is sent yet.
 pub(super) async fn connect(engine: &dyn Engine, cluster: &str, control_plane: &ContainerInfo) -> Result<ApiServer> {
@@ -49,7 +53,14 @@ pub(super) async fn internal_entry(engine: &dyn Engine, cluster: &str, control_p
 }
 
 async fn from_node(engine: &dyn Engine, cluster: &str, control_plane: &ContainerInfo, conf: &str, server: &str) -> Result<ClusterEntry> {
-    let output = engine.exec(&control_plane.name, ExecRequest::new(["cat", conf]), &CancellationToken::new()).await?;
+    let cancel = CancellationToken::new();
+    let reading = engine.exec(&control_plane.name, ExecRequest::new(["cat", conf]), &cancel);
+    // Some engines wait for a node that was suspended or stuck in this moment, for ever.
+    let output = tokio::time::timeout(READ_DEADLINE, reading).await.map_err(|_| {
+        let node = &control_plane.name;
+        let message = format!("cluster {cluster}: node {node} did not give its kubeconfig within {} s", READ_DEADLINE.as_secs());
+        Error::new(ErrorKind::Timeout, message).hint("`kindmesh status` shows how the node is; one that is suspended tells nothing")
+    })??;
     if !output.success() {
         return Err(Error::new(ErrorKind::Cluster, format!("cluster {cluster} has no kubeconfig yet: its bootstrap did not finish"))
             .hint("run `kindmesh up` again to finish it"));
@@ -78,4 +89,26 @@ fn published_server(engine: &dyn Engine, cluster: &str, control_plane: &Containe
         (None, address) => address.to_string(),
     };
     Ok(server_url(&host, port.host_port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::container::ContainerSpec;
+    use crate::engine::fake::{ExecReply, FakeEngine};
+
+    /// As of a node that was suspended by somebody else in this moment.
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_never_tells_is_not_waited_for_for_ever() {
+        let engine = FakeEngine::new();
+        engine.add_image("node", &[]);
+        engine.on_exec(|_| Some(ExecReply::Hang));
+        let spec = ContainerSpec { image: "node".into(), network: "bridge".into(), ..ContainerSpec::default() };
+        engine.create_container("c-control-plane", &spec).await.unwrap();
+        engine.start_container("c-control-plane").await.unwrap();
+        let node = engine.inspect_container("c-control-plane").await.unwrap();
+        let error = internal_entry(&engine, "c", &node).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(error.to_string().contains("node c-control-plane did not give its kubeconfig within 30 s"), "{error}");
+    }
 }

@@ -23,18 +23,43 @@ const NAME_PAUSE: Duration = Duration::from_millis(200);
 /// Lines of the console that belong in an error message.
 const CONSOLE_TAIL: usize = 12;
 
+/// What asking for a container of a name came to.
+pub(super) enum Created {
+    /// There was none, and now there is.
+    New,
+    /// There is one, whoever made it.
+    Found(Box<ContainerInfo>),
+}
+
 /// Makes sure the container exists. Returns it and whether it was created.
+///
+/// Undo: [`Engine::remove_container`]; the labels in `spec` let anybody find it.
+pub(super) async fn ensure_created(engine: &dyn Engine, name: &str, spec: &ContainerSpec) -> Result<(ContainerInfo, bool)> {
+    let container = match create_or_find(engine, name, spec).await? {
+        Created::New => return Ok((engine.inspect_container(name).await?, true)),
+        Created::Found(container) => *container,
+    };
+    // Ours from an earlier run, or from one that was killed a moment ago.
+    let same = |key: &str| spec.labels.get(key) == container.labels.get(key);
+    if !(same(labels::CLUSTER) && same(labels::FLEET)) {
+        return Err(Error::new(ErrorKind::Conflict, format!("a container {name} exists that is not part of this fleet"))
+            .hint("rename the cluster, or remove that container if nothing needs it"));
+    }
+    Ok((container, false))
+}
+
+/// Creates a container, unless there is one of this name.
 ///
 /// An engine gives a name away before it has a container of that name, and goes on with what was asked for by who
 /// was killed meanwhile; so a name that is taken by nothing is waited for: either there is a container soon, or the
 /// name is free again.
 ///
-/// Undo: [`Engine::remove_container`]; the labels in `spec` let anybody find it.
-pub(super) async fn ensure_created(engine: &dyn Engine, name: &str, spec: &ContainerSpec) -> Result<(ContainerInfo, bool)> {
+/// Undo: [`Engine::remove_container`].
+pub(super) async fn create_or_find(engine: &dyn Engine, name: &str, spec: &ContainerSpec) -> Result<Created> {
     let until = Instant::now() + NAME_DEADLINE;
-    let container = loop {
+    loop {
         let refused = match engine.create_container(name, spec).await {
-            Ok(_) => return Ok((engine.inspect_container(name).await?, true)),
+            Ok(_) => return Ok(Created::New),
             Err(error) if error.is_conflict() => error,
             Err(error) => return Err(error.into()),
         };
@@ -45,16 +70,9 @@ pub(super) async fn ensure_created(engine: &dyn Engine, name: &str, spec: &Conta
                 let message = format!("for {patience} s the name {name} has been taken by a container that does not exist");
                 return Err(Error::new(ErrorKind::Conflict, message).because(refused).hint("restart the engine, which frees such names"));
             }
-            found => break found?,
+            found => return Ok(Created::Found(Box::new(found?))),
         }
-    };
-    // Ours from an earlier run, or from one that was killed a moment ago.
-    let same = |key: &str| spec.labels.get(key) == container.labels.get(key);
-    if !(same(labels::CLUSTER) && same(labels::FLEET)) {
-        return Err(Error::new(ErrorKind::Conflict, format!("a container {name} exists that is not part of this fleet"))
-            .hint("rename the cluster, or remove that container if nothing needs it"));
     }
-    Ok((container, false))
 }
 
 /// Starts a node if it does not run. Returns whether it was started.

@@ -32,6 +32,11 @@ const START: &str = include_str!("bootstrap/start.sh");
 const SEED_MARK: &str = "/kind/kindmesh-seeded";
 /// Half seconds that a kubeadm somebody else started may go on; twice what its slowest run took.
 const KUBEADM_PATIENCE: u32 = 240;
+/// The longest that [`progress`] takes: it waits for what starts the programs, and then for a kubeadm.
+pub(super) const LONGEST: Duration = Duration::from_secs(240);
+/// Held in the node by what starts the control plane's programs, also when who asked for it was killed. It goes with
+/// the node's memory.
+const START_LOCK: &str = "/run/kindmesh-start.lock";
 /// The kubelet's own kubeconfig.
 const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
 /// Lines of kubeadm's output that belong in an error message.
@@ -54,11 +59,12 @@ pub(super) enum Progress {
     Done,
 }
 
-/// How far the node got. A kubeadm that is at work there, left by a process that was killed or run by
-/// another one, is waited for: when it ends well, it leaves the mark as any other.
+/// How far the node got. A bootstrap that is at work there, left by a process that was killed or run by
+/// another one, is waited for, for as long as [`LONGEST`]: when it ends well, it leaves the mark as any other.
 pub(super) async fn progress(engine: &dyn Engine, node: &ContainerInfo, cancel: &CancellationToken) -> Result<Progress> {
     let script = format!(
-        "n=0; while pgrep -x kubeadm >/dev/null && [ $n -lt {KUBEADM_PATIENCE} ]; do sleep 0.5; n=$((n+1)); done; if [ -e {DONE_MARK} ]; then echo done; elif [ -e {START_MARK} ]; then echo started; elif [ -e /etc/kubernetes/pki ] || [ -e /var/lib/kubelet/config.yaml ]; then echo interrupted; else echo fresh; fi"
+        "if [ -e {START_LOCK} ]; then flock --shared --timeout {seconds} {START_LOCK} true; fi; n=0; while pgrep -x kubeadm >/dev/null && [ $n -lt {KUBEADM_PATIENCE} ]; do sleep 0.5; n=$((n+1)); done; if [ -e {DONE_MARK} ]; then echo done; elif [ -e {START_MARK} ]; then echo started; elif [ -e /etc/kubernetes/pki ] || [ -e /var/lib/kubelet/config.yaml ]; then echo interrupted; else echo fresh; fi",
+        seconds = KUBEADM_PATIENCE / 2
     );
     let output = engine.exec(&node.name, ExecRequest::new(["sh", "-c", script.as_str()]), cancel).await?;
     match output.stdout_text().trim() {
@@ -128,10 +134,10 @@ pub(super) async fn start(
     let skip = "preflight,control-plane/scheduler,wait-control-plane,upload-config,upload-certs,mark-control-plane,bootstrap-token,kubelet-finalize,addon,show-join-command";
     let address = address(node)?.to_string();
     let pod_cidr = first_pod_cidr(plan).unwrap_or_default();
-    let arguments = [node.name.as_str(), &address, &pod_cidr, KUBEADM_CONF, skip, START_MARK, SEED_MARK];
+    let arguments = [node.name.as_str(), &address, &pod_cidr, KUBEADM_CONF, skip, START_MARK, SEED_MARK, START_LOCK];
     let command: Vec<&str> = ["sh", "-c", START, "start.sh"].into_iter().chain(arguments).collect();
     let output = listened(engine, node, ExecRequest::new(command), scope, step).await?;
-    check(engine, node, "kubeadm init", &output).await?;
+    check(engine, node, "the start of the control plane", &output).await?;
     Ok(output.stdout_text().lines().any(|line| line == SEED_MARK))
 }
 

@@ -122,8 +122,9 @@ impl Kindmesh {
         self
     }
 
-    /// Keeps what must outlive a fleet's clusters below this folder, a sub-folder for each fleet: the
-    /// roots of meshes. Without it there are no meshes.
+    /// Keeps what must outlive a fleet's clusters below this folder, a sub-folder for each engine: the roots of meshes,
+    /// and warm pools with their logs and the kubeconfigs of leases. Without it there are neither meshes nor pools. An
+    /// absolute path, for places in it are noted down in labels.
     #[must_use]
     pub fn state_dir(mut self, folder: PathBuf) -> Self {
         self.state_dir = Some(folder);

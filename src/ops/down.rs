@@ -10,7 +10,7 @@ use crate::domain::name::{FleetName, Role};
 use crate::engine::{ContainerInfo, Engine};
 
 use super::context::{Kindmesh, Outcome, Scope};
-use super::error::{Error, ErrorKind, Result};
+use super::error::{Error, ErrorKind, Result, first_of};
 use super::inventory::{Inventory, role};
 use super::report::DownReport;
 use super::{kubeconfig_entry, lock, mesh, network, pool};
@@ -60,7 +60,10 @@ impl Kindmesh {
         }
         let helpers = km.engine.list_containers(&[labels::HELPER.to_owned()]).await?;
         let (markers, helpers): (Vec<_>, Vec<_>) = helpers.into_iter().partition(pool::is_marker);
-        total.absorb(remove_containers(&km, &helpers, &scope).await?);
+        match remove_containers(&km, &helpers, &scope).await {
+            Ok(report) => total.absorb(report),
+            Err(error) => failures.push(error),
+        }
         let mut fleets = Inventory::read(km.engine.as_ref()).await?.fleets();
         fleets.extend(markers.iter().filter_map(|marker| marker.labels.get(labels::FLEET).cloned()));
         for network in km.engine.networks_labelled(&[labels::FLEET.to_owned()]).await? {
@@ -75,14 +78,19 @@ impl Kindmesh {
                 Ok(report) => total.absorb(report),
                 Err(error) => failures.push(error.within(format_args!("fleet {fleet}"))),
             }
+            if km.cancel.is_cancelled() {
+                break;
+            }
         }
         if has_state(&km)
             && let Err(error) = pool::tidy(&km).await
         {
             failures.push(error);
         }
-        let Some(first) = failures.pop() else { return Ok(total) };
-        Err(failures.into_iter().fold(first, |error, other| error.hint(format!("also failed: {}", other.one_line()))))
+        if km.cancel.is_cancelled() && failures.iter().all(|error| error.kind() != ErrorKind::Cancelled) {
+            failures.push(Error::cancelled("remove fleets"));
+        }
+        first_of(failures).map_or(Ok(total), Err)
     }
 
     /// Removes one cluster by name, whoever made it: kindmesh, kind, or another tool that uses
@@ -122,12 +130,23 @@ async fn delete_of_fleet(km: &Kindmesh, fleet: &FleetName, cluster: &str) -> Res
 
 /// Removes a fleet, and nothing for which there is no fleet of this name.
 pub(super) async fn down_fleet(km: &Kindmesh, fleet: &FleetName) -> Result<DownReport> {
+    go_on(km)?;
     lock::holding(km, fleet, "down", async |km| down_alone(&km, fleet).await).await
+}
+
+/// Whoever gave up finds everything that was not reached as it was: a warm member without a mark for removal.
+fn go_on(km: &Kindmesh) -> Result<()> {
+    if km.cancel.is_cancelled() { Err(Error::cancelled("remove containers")) } else { Ok(()) }
 }
 
 async fn down_alone(km: &Kindmesh, fleet: &FleetName) -> Result<DownReport> {
     let mut containers = km.engine.list_containers(&[format!("{}={fleet}", labels::FLEET)]).await?;
-    containers.extend(pool::mark_removal(km.engine.as_ref(), fleet, &containers).await?);
+    go_on(km)?;
+    match pool::mark_removal(km.engine.as_ref(), fleet, &containers).await {
+        Ok(marker) => containers.extend(marker),
+        // An engine without room for a mark needs the room that this makes.
+        Err(error) => km.fleet_scope().warn("remove containers", format!("fleet {fleet} is removed without a mark: {}", error.one_line())),
+    }
     let leased = containers.iter().any(pool::is_marker);
     let containers = remove_containers(km, &containers, &km.fleet_scope()).await;
     // What failed above keeps its network; everything else goes all the same.
@@ -254,7 +273,8 @@ fn is_anonymous(volume: &str) -> bool {
 // === impl DownReport ===
 
 impl DownReport {
-    pub(super) fn absorb(&mut self, other: Self) {
+    /// Adds what another removal came to.
+    pub(crate) fn absorb(&mut self, other: Self) {
         self.clusters.extend(other.clusters);
         self.containers.extend(other.containers);
         self.volumes += other.volumes;

@@ -47,11 +47,17 @@ pub enum ErrorKind {
 /// What was done at once for several clusters: everything, or the first failure with the others as hints.
 pub(super) fn all_or_first<T>(results: Vec<Result<T>>) -> Result<Vec<T>> {
     let (done, failed): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
-    let mut failed = failed.into_iter().filter_map(Result::err);
-    match failed.next() {
+    match first_of(failed.into_iter().filter_map(Result::err)) {
         None => done.into_iter().collect(),
-        Some(first) => Err(failed.fold(first, |error, other| error.hint(format!("also failed: {}", other.one_line())))),
+        Some(first) => Err(first),
     }
+}
+
+/// The first failure, with the others as hints; `None` without any.
+pub(super) fn first_of(failures: impl IntoIterator<Item = Error>) -> Option<Error> {
+    let mut failures = failures.into_iter();
+    let first = failures.next()?;
+    Some(failures.fold(first, |error, other| error.hint(format!("also failed: {}", other.one_line()))))
 }
 
 // === impl Error ===

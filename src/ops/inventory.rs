@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::labels;
+use crate::domain::mesh::proof::Rest;
 use crate::domain::name::{FleetName, Role};
 use crate::domain::net::range::AddrRange;
 use crate::engine::{ContainerInfo, ContainerState, Engine};
@@ -108,6 +109,16 @@ pub(super) fn fleet_of(node: &ContainerInfo) -> Option<&str> {
 /// Pool recorded on a node container.
 pub(super) fn pool(node: &ContainerInfo) -> Option<AddrRange> {
     node.labels.get(labels::POOL).and_then(|text| text.parse().ok())
+}
+
+/// What a node does that does not run.
+pub(super) fn rest_of(node: &ContainerInfo) -> Option<Rest> {
+    match node.state {
+        ContainerState::Running => None,
+        ContainerState::Paused => Some(Rest::Paused),
+        ContainerState::Created => Some(Rest::Unstarted),
+        ContainerState::Restarting | ContainerState::Removing | ContainerState::Exited | ContainerState::Dead => Some(Rest::Stopped),
+    }
 }
 
 /// Whether a container runs.

@@ -10,7 +10,7 @@ use crate::domain::labels;
 use crate::domain::name::Role;
 use crate::domain::node::{NodeRequest, fleet_labels, node};
 use crate::domain::proxy::proxy_environment;
-use crate::domain::spec_record;
+use crate::domain::{spec_record, warm};
 use crate::engine::{ContainerInfo, ContainerState};
 
 use super::boot;
@@ -122,6 +122,7 @@ fn describe(km: &Kindmesh, plan: &ClusterPlan<'_>, planned: &NodePlan) -> Result
     let mut labels = fleet_labels(&plan.fleet.name);
     labels.extend(plan.fleet.lease.labels());
     labels.extend(plan.fleet.warm.iter().map(|pool| (labels::WARM.to_owned(), pool.to_string())));
+    labels.extend(warm::digest_of(plan.fleet).map(|digest| (labels::DESCRIPTION.to_owned(), digest)));
     labels.insert(labels::POOL.to_owned(), plan.pool.to_string());
     labels.insert(labels::PRIVILEGES.to_owned(), plan.profile.to_label());
     labels.insert(labels::SPEC.to_owned(), spec_record::record(plan.spec, &plan.image.reference, plan.fleet.profile));

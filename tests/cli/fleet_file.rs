@@ -1,5 +1,8 @@
 //! Fleet files that are none: where, what, and what was meant.
 
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
 use crate::support::Sealed;
 
 fn refused(text: &str) -> String {
@@ -81,4 +84,54 @@ fn standard_input_is_a_file_too() {
     let ran = Sealed::new().run_with_input(&["up", "-f", "-"], &format!("{HEAD}nmae: x\n"));
     let said = ran.failed(3);
     assert!(said.contains("standard input:3:1") && said.contains("name"), "{said}");
+}
+
+/// Who only asks for the name needs nothing that the file names.
+#[test]
+fn a_name_is_read_without_the_manifest() {
+    let sealed = Sealed::new();
+    let file = format!("{HEAD}addons:\n  metallb:\n    manifest: http://127.0.0.1:1/lb.yaml\n");
+    sealed.write("kindmesh.yaml", &file);
+    for command in ["down", "pause", "resume", "stop", "start", "verify"] {
+        // As far as to the engine, where nobody listens.
+        let said = sealed.run(&[command]).failed(4);
+        assert!(!said.contains("lb.yaml"), "{command}: {said}");
+    }
+    let _ = sealed.run(&["pool", "lease"]).failed(4);
+}
+
+/// A writer that never ends: the signal is heard all the same.
+#[cfg(target_os = "linux")]
+#[test]
+fn standard_input_can_be_given_up() {
+    let sealed = Sealed::new();
+    let mut child = sealed.command(&["down", "-f", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let held = child.stdin.take();
+    let until = Instant::now() + Duration::from_secs(30);
+    // Until it listens, a signal ends it as any other program.
+    while !catches_interrupts(child.id()) {
+        assert!(Instant::now() < until, "it never listens to signals");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let code = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status.code(),
+            None if Instant::now() > until => {
+                child.kill().unwrap();
+                panic!("it still waits for its standard input");
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    drop(held);
+    assert_eq!(code, Some(130));
+}
+
+#[cfg(target_os = "linux")]
+fn catches_interrupts(process: u32) -> bool {
+    const INTERRUPT: u64 = 1 << 1;
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(caught.trim(), 16).unwrap() & INTERRUPT != 0
 }

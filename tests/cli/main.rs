@@ -7,6 +7,7 @@
 mod connect;
 mod exits;
 mod fleet_file;
+mod hints;
 mod mesh;
 mod network;
 mod output;

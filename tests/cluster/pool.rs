@@ -124,7 +124,9 @@ async fn ended(bench: &Bench, lease: &Value) {
     let fleet = lease["fleet"].as_str().expect("a fleet");
     bench.kindmesh(["down", "--fleet", fleet]).ok();
     assert!(!Path::new(lease["kubeconfig"].as_str().expect("a file")).exists());
-    assert!(!left(bench).await.iter().any(|name| name.ends_with(fleet) || *name == format!("lend1-{}", &fleet[5..])));
+    let (marker, node) = (marker(lease), format!("lend1-{}-", &fleet["lend-".len()..]));
+    let left = left(bench).await;
+    assert!(!left.iter().any(|name| *name == marker || name.starts_with(&node)), "{left:?}");
 }
 
 /// A filler that is killed leaves a member for the next one.
@@ -156,10 +158,21 @@ async fn left(bench: &Bench) -> Vec<String> {
 }
 
 impl Pool {
-    /// Removes what an earlier run of this test left, and this one when it fails.
+    /// Removes what an earlier run of this test left, and this one when it fails: then whatever can be removed, for a
+    /// panic on top of another would end the other tests, too.
     fn clear(&self) {
-        for fleet in std::iter::once("lend").chain(MEMBERS).chain(["lend-w4", "lend-w5"]) {
-            self.0.kindmesh(["down", "--fleet", fleet]).ok();
+        let down = |fleet: &str| {
+            let ran = self.0.kindmesh(["down", "--fleet", fleet]);
+            assert!(ran.code == Some(0) || std::thread::panicking(), "down of {fleet} failed: {}", ran.stderr);
+        };
+        down("lend");
+        // What was leased stays, under whatever number.
+        let listed = self.0.kindmesh(["pool", "list", "-o", "json"]);
+        let listed: Value = serde_json::from_str(&listed.stdout).unwrap_or_default();
+        let pools = listed["pools"].as_array().cloned().unwrap_or_default();
+        for pool in pools.iter().filter(|pool| pool["pool"] == "lend") {
+            let members = ["warm", "leased", "unfinished"].into_iter().filter_map(|state| pool[state].as_array());
+            members.flatten().filter_map(Value::as_str).for_each(down);
         }
     }
 }

@@ -46,6 +46,29 @@ fn wrong_arguments_are_answered_with_the_usage() {
     assert!(stderr(&output).contains("no engine '19'") && stderr(&output).contains("20 and 28"), "{}", stderr(&output));
 }
 
+/// What was started by a process that was killed goes on in the node, and the next one starts it again.
+#[test]
+fn a_control_plane_is_started_once_however_many_start_it() {
+    let node = tempfile::tempdir().unwrap();
+    let path = |name: &str| node.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("kubeadm"), format!("#!/bin/sh\necho begin >>{log}\nsleep 0.3\necho end >>{log}\n", log = path("log"))).unwrap();
+    fs::set_permissions(path("kubeadm"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(path("seeded"), "").unwrap();
+    let start = || {
+        let programs = format!("{}:{}", node.path().display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new("sh");
+        command.arg(root().join("src/ops/bootstrap/start.sh")).env("PATH", programs).stdout(std::process::Stdio::piped());
+        command.args(["a-control-plane", "10.0.0.2", "", "/kind/kubeadm.conf", "preflight"]);
+        command.args([path("started"), path("seeded"), path("lock")]).spawn().unwrap()
+    };
+    for started in [start(), start()] {
+        let output = started.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap().lines().last(), Some(path("seeded").as_str()), "both tell how it began");
+    }
+    assert_eq!(fs::read_to_string(path("log")).unwrap(), "begin\nend\n");
+}
+
 #[test]
 fn the_shim_takes_out_one_capability_and_negative_scores() {
     let bundle = tempfile::tempdir().unwrap();

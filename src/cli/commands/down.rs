@@ -128,20 +128,7 @@ impl DownArgs {
 impl Outcome {
     fn add(&mut self, removed: crate::ops::Result<DownReport>) {
         match removed {
-            Ok(report) => {
-                self.report.clusters.extend(report.clusters);
-                self.report.containers.extend(report.containers);
-                self.report.volumes += report.volumes;
-                self.report.pools.extend(report.pools);
-                self.report.leases_kept.extend(report.leases_kept);
-                self.report.networks.extend(report.networks);
-                self.report.networks_kept.extend(report.networks_kept);
-                for path in report.kubeconfigs {
-                    if !self.report.kubeconfigs.contains(&path) {
-                        self.report.kubeconfigs.push(path);
-                    }
-                }
-            }
+            Ok(report) => self.report.absorb(report),
             Err(error) => match &mut self.error {
                 None => self.error = Some(error.into()),
                 Some(first) => first.causes.push(format!("also: {}", error.one_line())),

@@ -143,7 +143,10 @@ async fn lease(session: &Session, args: &LeaseArgs) -> Result<(), CliError> {
 
 /// Fills the pool in the background, where it is written down.
 async fn refill(session: &Session, kindmesh: &Kindmesh, pool: &FleetName) -> Result<(), CliError> {
-    let Some(log) = kindmesh.pool_log(pool).await? else { return Ok(()) };
+    let Some(log) = kindmesh.pool_log(pool).await? else {
+        session.printer().say(&format!("pool {pool} is not filled up again: it is not written down in this state folder"));
+        return Ok(());
+    };
     let state_dir = session.env().state_dir(session.globals().state_dir.as_deref()).as_deref().map(absolute).transpose()?;
     background::start(session.globals(), state_dir.as_deref(), &["pool", "serve", "--once", pool.as_str()], &log)
         .map_err(|error| CliError::new(Exit::Failure, format!("start a process in the background: {error}")))?;
@@ -178,6 +181,9 @@ async fn list(session: &Session) -> Result<(), CliError> {
 
 fn show(session: &Session, pools: Vec<PoolStatus>) -> Result<(), CliError> {
     let text = table(&pools);
+    for (pool, problem) in pools.iter().filter_map(|pool| Some((&pool.pool, pool.problem.as_ref()?))) {
+        session.printer().say(&format!("pool {pool}: {problem}; give it up with `kindmesh down --fleet {pool}`, and make it again"));
+    }
     session.printer().result(&Pools { pools }, || text)
 }
 
@@ -192,6 +198,7 @@ fn status(report: &PoolReport) -> PoolStatus {
         warm: report.warm.clone(),
         leased: report.leased.clone(),
         unfinished: report.unfinished.clone(),
+        problem: None,
     }
 }
 

@@ -1,8 +1,19 @@
 # Starts the programs of the first control plane, and waits for nothing.
-#   start.sh NODE ADDRESS POD-CIDR KUBEADM-CONFIGURATION SKIPPED-PHASES STARTED-MARK SEEDED-MARK
+#   start.sh NODE ADDRESS POD-CIDR KUBEADM-CONFIGURATION SKIPPED-PHASES STARTED-MARK SEEDED-MARK LOCK
 # POD-CIDR is what the node will be given, empty where that is not known.
 set -e
-node=$1 address=$2 pod_cidr=$3 config=$4 skip=$5 started=$6 seeded=$7
+node=$1 address=$2 pod_cidr=$3 config=$4 skip=$5 started=$6 seeded=$7 lock=$8
+
+# One that was left by a process that was killed goes on in the node: a second one beside it would spoil both. What the
+# first did is done.
+exec 9>"$lock"
+flock 9
+if [ -e "$started" ]; then
+  if [ -e "$seeded" ]; then
+    echo "$seeded"
+  fi
+  exit 0
+fi
 
 # The pods of a node need not wait for the network's daemon when it is known what that will write.
 if [ -n "$pod_cidr" ] && command -v kindmesh-cni >/dev/null && ! ls /etc/cni/net.d/* >/dev/null 2>&1; then

@@ -1,10 +1,12 @@
 //! From one source to all nodes: an archive is taken apart as it comes, and each node gets its own.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use crate::domain::oci::{ArchiveImage, Blob, Contents, LAYOUT, LegacyLayers, Packing, blob_path, hex_of, index};
 use crate::domain::tar_stream::{TarEntry, TarKind, TarPiece, TarStream, file_header, filler, trailer};
@@ -15,6 +17,9 @@ use super::inner::InnerWatch;
 use super::plan::{LayerName, Mode, Places};
 use super::sink::Sink;
 use super::wanted::Wanted;
+
+/// A source that says nothing for so long is told: an engine prepares its archive for some seconds.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// The pump, with what it has learned of the archive.
 pub(super) struct Pump<'a> {
@@ -94,7 +99,7 @@ impl<'a> Pump<'a> {
     async fn pass(&mut self, mut source: ByteStream) -> Result<(), PumpError> {
         let broken = |error: &dyn std::fmt::Display| PumpError::Source(error.to_string());
         let (mut tar, mut pieces, mut passing) = (TarStream::default(), Vec::new(), Passing::Skipped);
-        while let Some(bytes) = source.next().await {
+        while let Some(bytes) = self.next(&mut source).await {
             let bytes = bytes.map_err(|error| broken(&error))?;
             self.read += bytes.len() as u64;
             tar.push(bytes, &mut pieces).map_err(|error| broken(&error))?;
@@ -110,6 +115,17 @@ impl<'a> Pump<'a> {
             }
         }
         tar.finish().map_err(|error| broken(&error))
+    }
+
+    /// The source's next bytes; while there are none, that is told.
+    async fn next(&mut self, source: &mut ByteStream) -> Option<crate::engine::Result<Bytes>> {
+        let begun = Instant::now();
+        loop {
+            match tokio::time::timeout(SILENCE, source.next()).await {
+                Ok(bytes) => return bytes,
+                Err(_) => self.sinks.iter().for_each(|sink| sink.tell_silence(begun.elapsed())),
+            }
+        }
     }
 
     fn begin(&mut self, entry: TarEntry) -> Passing {

@@ -32,6 +32,8 @@ pub(super) const STEP: &str = "load images";
 const ASK_DEADLINE: Duration = Duration::from_secs(120);
 /// Gigabytes over a slow line take long; what is stuck shows no progress, which the message tells.
 const LOAD_DEADLINE: Duration = Duration::from_secs(3600);
+/// What is left to do when every node has got everything is done in milliseconds.
+const END_GRACE: Duration = Duration::from_secs(5);
 
 /// Everything a pass needs.
 struct Work<'a> {
@@ -127,6 +129,17 @@ fn architecture(nodes: &[Taker]) -> &str {
     nodes.iter().map(|node| node.survey.architecture.as_str()).find(|known| !known.is_empty()).unwrap_or("amd64")
 }
 
+/// Waits for the pump and for the nodes' commands. When those have ended, nobody reads any more: then a source that
+/// says nothing is left.
+async fn both<T, E>(pumping: impl Future<Output = Result<T, PumpError>>, running: impl Future<Output = E>) -> (Result<T, PumpError>, E) {
+    let (mut pumping, mut running) = (std::pin::pin!(pumping), std::pin::pin!(running));
+    tokio::select! {
+        pumped = &mut pumping => (pumped, running.await),
+        // It may be about to end, too: what it learned is worth a moment.
+        ended = &mut running => (tokio::time::timeout(END_GRACE, pumping).await.unwrap_or(Err(PumpError::Nobody)), ended),
+    }
+}
+
 // === impl Work ===
 
 impl Work<'_> {
@@ -183,20 +196,23 @@ impl Work<'_> {
         }
         let due: Vec<usize> = due.iter().copied().filter(|at| nodes[*at].error.is_none()).collect();
         let (mut sinks, mut shares) = (Vec::new(), Vec::new());
-        let mut clusters: BTreeMap<String, Vec<Job>> = BTreeMap::new();
+        let mut clusters: BTreeMap<String, (Scope, Vec<Job>)> = BTreeMap::new();
         for at in &due {
             let (plan, target) = (self.plan(&nodes[*at], thrifty), &nodes[*at].target);
             if plan != self.plan(&nodes[*at], false) {
                 shares.push(*at);
             }
             let job = |stream| Job::new(*at, &target.node, &plan, stream);
-            let (sink, stream) = Sink::new(plan.clone(), &target.node, self.km.cluster_scope(&target.cluster));
-            clusters.entry(target.cluster.clone()).or_default().push(job(stream));
+            // One for the step and for what is told of it, so that a passed deadline can say what was seen last.
+            let fresh = || (self.km.cluster_scope(&target.cluster), Vec::new());
+            let (scope, jobs) = clusters.entry(target.cluster.clone()).or_insert_with(fresh);
+            let (sink, stream) = Sink::new(plan.clone(), &target.node, scope.clone());
+            jobs.push(job(stream));
             sinks.push(sink);
         }
         let architecture = architecture(nodes).to_owned();
         let mut pump = Pump::new(&self.wanted, self.places(), &mut sinks);
-        let running = join_all(clusters.into_iter().map(|(cluster, jobs)| self.cluster(cluster, jobs)));
+        let running = join_all(clusters.into_iter().map(|(cluster, (scope, jobs))| self.cluster(cluster, scope, jobs)));
         let pumping = async {
             match self.km.cancel.run_until_cancelled(pump.run(source, &architecture)).await {
                 Some(result) => result,
@@ -206,7 +222,7 @@ impl Work<'_> {
                 }
             }
         };
-        let (pumped, ended) = tokio::join!(pumping, running);
+        let (pumped, ended) = both(pumping, running).await;
         let read = pump.read;
         for (at, sink) in due.iter().zip(&sinks) {
             nodes[*at].sent += sink.sent();
@@ -239,11 +255,10 @@ impl Work<'_> {
     }
 
     /// Runs the commands of a cluster's nodes; none stops another.
-    async fn cluster(&self, cluster: String, jobs: Vec<Job>) -> Vec<Ended> {
+    async fn cluster(&self, cluster: String, scope: Scope, jobs: Vec<Job>) -> Vec<Ended> {
         let positions: Vec<usize> = jobs.iter().map(|job| job.at).collect();
         let ended = Mutex::new(Vec::new());
         let begun = Instant::now();
-        let scope = self.km.cluster_scope(&cluster);
         let step = scope.step(STEP, LOAD_DEADLINE, async {
             join_all(jobs.into_iter().map(|job| async {
                 let at = job.at;

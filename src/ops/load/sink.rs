@@ -69,6 +69,14 @@ impl Sink {
         }
     }
 
+    /// Tells that the source has said nothing for so long.
+    pub(super) fn tell_silence(&self, silent: Duration) {
+        if self.is_open() {
+            let message = format!("{}: {} bytes; the source has said nothing for {} s", self.node, self.sent, silent.as_secs());
+            self.scope.progress(super::run::STEP, message);
+        }
+    }
+
     /// Lets the command fail: what it got is not the whole.
     pub(super) async fn fail(&mut self, reason: &str) {
         if let Some(sender) = self.sender.take() {

@@ -1,9 +1,11 @@
 //! The nodes that get images.
 
+use crate::domain::labels;
+use crate::domain::mesh::proof::Rest;
 use crate::domain::name::Role;
 use crate::engine::ContainerInfo;
 use crate::ops::error::{Error, ErrorKind, Result};
-use crate::ops::inventory::{Inventory, fleet_of, role};
+use crate::ops::inventory::{Inventory, fleet_of, rest_of, role};
 use crate::ops::selection;
 
 use super::report::LoadRequest;
@@ -36,10 +38,19 @@ fn target(cluster: &str, node: &ContainerInfo) -> Option<Target> {
     matches!(role(node), Some(Role::ControlPlane | Role::Worker)).then(|| Target {
         cluster: cluster.to_owned(),
         node: node.name.clone(),
-        obstacle: (node.state != crate::engine::ContainerState::Running).then(|| {
-            let state = format!("{:?}", node.state).to_lowercase();
-            let way_out = if fleet_of(node).is_some() { "; `kindmesh up` starts it" } else { "" };
-            format!("the node is {state}{way_out}")
-        }),
+        obstacle: rest_of(node).map(|rest| obstacle(node, rest)),
     })
+}
+
+/// Why nothing can be loaded into a node that does not run, and what changes that.
+fn obstacle(node: &ContainerInfo, rest: Rest) -> String {
+    let state = format!("the node is {}", rest.word());
+    match (fleet_of(node), node.labels.get(labels::WARM)) {
+        (None, _) => state,
+        (Some(fleet), Some(pool)) if rest == Rest::Paused => format!(
+            "{state}, as members of the warm pool {pool} are: `kindmesh pool lease {pool}` hands one out; if it is leased, {}",
+            rest.way_back(fleet)
+        ),
+        (Some(fleet), _) => format!("{state}; {}", rest.way_back(fleet)),
+    }
 }

@@ -280,7 +280,26 @@ async fn chosen_nodes_only_and_a_stopped_one_is_an_obstacle() {
     engine.stop_container("a-control-plane", 1).await.unwrap();
     let report = kindmesh.load(&request()).await.unwrap();
     assert_eq!(report.nodes[1].images[0].outcome, LoadOutcome::Loaded);
-    assert!(report.failure().unwrap().to_string().contains("the node is exited"), "{report:?}");
+    let said = |report: &LoadReport| report.failure().unwrap().to_string();
+    assert!(said(&report).contains("the node is stopped; start it: `kindmesh start --fleet duo`"), "{report:?}");
+    engine.start_container("a-control-plane").await.unwrap();
+    engine.pause_container("a-control-plane").await.unwrap();
+    let report = kindmesh.load(&request()).await.unwrap();
+    assert!(said(&report).contains("the node is paused; let it go on: `kindmesh resume --fleet duo`"), "{report:?}");
+}
+
+/// A source that never says anything, as an engine that is stuck.
+#[tokio::test(start_paused = true)]
+async fn a_silent_source_is_left_after_the_deadline() {
+    let image = lower_and_upper();
+    let engine = engine(&image).await;
+    nodes(&engine, String::new(), String::new());
+    engine.fault(When::Every(Verb::SaveImages), Fault::Delay(Duration::from_secs(1_000_000)));
+    let begun = tokio::time::Instant::now();
+    let report = Kindmesh::new(engine.clone()).load(&request()).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(10_000), "{:?}", begun.elapsed());
+    let said = report.failure().unwrap().to_string();
+    assert!(said.contains("not done after 3600 s") && said.contains("the source has said nothing for"), "{said}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,22 +7,22 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 
-use crate::domain::mesh::proof::{ClientView, ClusterView, FleetView, Rest, RestingNode, Seen};
+use crate::domain::mesh::proof::{ClientView, ClusterView, FleetView, RestingNode, Seen};
 use crate::domain::mesh::proof::{names, rest};
 use crate::domain::mesh::spec::network_name;
 use crate::domain::name::{ClusterName, FleetName, Role};
-use crate::engine::{ContainerInfo, ContainerState, Engine};
+use crate::engine::{ContainerInfo, Engine};
 use crate::k8s::mesh_objects::SamplePod;
 use crate::k8s::pod_exec::Place;
 use crate::k8s::{self, ApiServer, Deadline, K8sError, envoy, istiod, mesh_objects};
 
 use super::super::api_server;
-use super::super::inventory::{Inventory, is_running, role};
+use super::super::inventory::{Inventory, is_running, rest_of, role};
 
 /// Longest single look at one thing. All of them are answered from memory, in milliseconds.
 const LOOK: Duration = Duration::from_secs(6);
 
-/// Reading a kubeconfig out of a node takes a tenth of a second.
+/// Reading a kubeconfig out of a node takes a tenth of a second. A look is to be short, whoever else has more patience.
 const CONNECT: Duration = Duration::from_secs(6);
 
 /// A cluster that is looked at.
@@ -79,13 +79,7 @@ impl Target {
 
 /// The nodes that do not run.
 fn resting(nodes: &[ContainerInfo]) -> Vec<RestingNode> {
-    let rest = |state| match state {
-        ContainerState::Running => None,
-        ContainerState::Paused => Some(Rest::Paused),
-        ContainerState::Created => Some(Rest::Unstarted),
-        ContainerState::Restarting | ContainerState::Removing | ContainerState::Exited | ContainerState::Dead => Some(Rest::Stopped),
-    };
-    nodes.iter().filter_map(|node| Some(RestingNode { name: node.name.clone(), rest: rest(node.state)? })).collect()
+    nodes.iter().filter_map(|node| Some(RestingNode { name: node.name.clone(), rest: rest_of(node)? })).collect()
 }
 
 /// Names and addresses under which pods of other clusters reach a cluster's API servers.

@@ -219,7 +219,7 @@ fn same_version(charts: &Charts, spec: &MeshSpec, carried: Option<&NodeImage>) -
     match carried.and_then(|image| image.istio.as_ref()) {
         Some(version) if minor(version) != minor(release) => {
             wrong(format!("and the node image's Istio is {version}")).map_err(|error: Error| {
-                error.hint("name the images that fit the charts with --istio-hub and --istio-tag, or leave --istio-charts out")
+                error.hint("name the images that fit the charts with `mesh.istio.hub` and `mesh.istio.tag` in the fleet file, or leave --istio-charts out")
             })
         }
         _ => Ok(()),

@@ -12,7 +12,8 @@ use crate::domain::name::FleetName;
 use crate::domain::node::fleet_labels;
 use crate::domain::warm::MemberState;
 use crate::engine::{ContainerInfo, Engine};
-use crate::ops::error::Result;
+use crate::ops::boot::{self, Created};
+use crate::ops::error::{Error, ErrorKind, Result};
 
 use super::members::Member;
 
@@ -36,12 +37,29 @@ pub(super) enum Purpose<'a> {
 /// Claims a member. `false` when somebody else has it.
 ///
 /// Undo: [`release`]. It also goes with the member, whose fleet's label it carries.
+///
+/// # Errors
+/// The engine's; `Conflict` when the claim's name is taken by something that is none.
 pub(super) async fn claim(engine: &dyn Engine, pool: &FleetName, member: &Member, purpose: Purpose<'_>) -> Result<bool> {
     // Without nodes there is nothing to claim.
     let Some(image) = &member.image else { return Ok(false) };
-    match engine.create_container(&marker(&member.fleet), &describe(pool, &member.fleet, image, purpose)).await {
-        Ok(_) => Ok(true),
-        Err(error) if error.is_conflict() => Ok(false),
+    let name = marker(&member.fleet);
+    match boot::create_or_find(engine, &name, &describe(pool, &member.fleet, image, purpose)).await? {
+        Created::New => Ok(true),
+        Created::Found(container) if is_marker_of(&container, &member.fleet) => Ok(false),
+        Created::Found(_) => {
+            let message = format!("fleet {} cannot be claimed: a container {name} exists that is not of this pool", member.fleet);
+            Err(Error::new(ErrorKind::Conflict, message).hint("remove that container if nothing needs it"))
+        }
+    }
+}
+
+/// What a member is claimed for at this moment, by whomever.
+pub(super) async fn look(engine: &dyn Engine, member: &FleetName) -> Result<Option<MemberState>> {
+    match engine.inspect_container(&marker(member)).await {
+        Ok(found) if is_marker_of(&found, member) => Ok(state(&found)),
+        Ok(_) => Ok(None),
+        Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -69,6 +87,10 @@ pub(in crate::ops) fn is_marker(container: &ContainerInfo) -> bool {
     state(container).is_some()
 }
 
+fn is_marker_of(container: &ContainerInfo, member: &FleetName) -> bool {
+    is_marker(container) && container.labels.get(labels::FLEET).map(String::as_str) == Some(member.as_str())
+}
+
 /// Marks a member for removal, by whoever removes it, unless it has a marker: no filler and no leaser takes
 /// what is half gone for something else. Returns the marker. Not for fleets that are no members.
 pub(in crate::ops) async fn mark_removal(
@@ -84,12 +106,12 @@ pub(in crate::ops) async fn mark_removal(
     let name = marker(fleet);
     match engine.create_container(&name, &describe(&pool, fleet, &node.image, Purpose::Discard)).await {
         Ok(_) => {}
-        // Leased in this moment; the leaser will find nothing to wake.
+        // Leased in this moment, and the leaser will find nothing to wake; or a name that nobody can claim it by.
         Err(error) if error.is_conflict() => {}
         Err(error) => return Err(error.into()),
     }
     match engine.inspect_container(&name).await {
-        Ok(marker) => Ok(Some(marker)),
+        Ok(found) => Ok(is_marker_of(&found, fleet).then_some(found)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
 use crate::domain::fleet::Fleet;
 use crate::domain::name::FleetName;
 use crate::domain::warm::{self, MemberState, Step};
@@ -11,20 +14,33 @@ use crate::ops::error::{Error, ErrorKind, Result};
 use crate::ops::inventory::Inventory;
 
 use super::forget::{forget, remove_member};
-use super::members::{self, names};
+use super::members::{self, UNREADY, names};
 use super::report::PoolReport;
 use super::store::{PoolStore, Record, no_state};
 
 const STEP: &str = "fill the pool";
 /// How often a filler looks whether its pool was given up while it makes a member, which takes half a minute.
 const FORGOTTEN_PAUSE: Duration = Duration::from_secs(1);
+/// How long a filler that goes by another description may take to end, when it is at its end.
+const FILLER_PATIENCE: Duration = Duration::from_secs(5);
+const FILLER_PAUSE: Duration = Duration::from_millis(200);
 
 /// What a filler did.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Filled {
     made: Vec<String>,
     removed: Vec<String>,
 }
+
+// === impl Filled ===
+
+impl Filled {
+    fn anything(&self) -> bool {
+        !(self.made.is_empty() && self.removed.is_empty())
+    }
+}
+
+// === impl Kindmesh ===
 
 impl Kindmesh {
     /// Keeps a pool of the fleet's name: writes its description down and fills it to `size` members, each a
@@ -62,13 +78,7 @@ impl Kindmesh {
                 .hint("leave out what only one fleet can have: `apiServerPort` and `network.subnet`; shorten names")
         })?;
         let store = km.pool_store(pool).await?.ok_or_else(no_state)?;
-        let record = Record { size, fleet: Fleet { warm: None, ..fleet.clone() } };
-        if let Some(old) = store.record()?
-            && old.fleet != record.fleet
-        {
-            refuse_mixture(&km, &store).await?;
-        }
-        store.write(&record)?;
+        write_down(&km, &store, &Record { size, fleet: Fleet { warm: None, ..fleet.clone() } }).await?;
         self.refill(pool).await
     }
 
@@ -77,23 +87,92 @@ impl Kindmesh {
     /// is done, and the report says so.
     ///
     /// # Errors
-    /// When there is no such pool here, or a member does not come up.
+    /// When there is no such pool here, it has members of another description (`Conflict`), or a member does not
+    /// come up.
     pub async fn refill(&self, pool: &FleetName) -> Result<PoolReport> {
         let km = self.begin();
         let store = km.pool_store(pool).await?.ok_or_else(no_state)?;
-        let record = store.record()?.ok_or_else(|| store.unknown())?;
-        let Some(_lock) = store.lock()? else { return report(&km, pool, Some(record), Filled::default(), true).await };
+        store.record()?.ok_or_else(|| store.unknown())?;
         let mut filled = Filled::default();
-        while let Some(record) = store.record()?
-            && let Some(step) = next(&km, &record).await?
-        {
-            if km.cancel.is_cancelled() {
-                return Err(Error::cancelled(STEP));
+        loop {
+            let Some(lock) = store.lock()? else {
+                let busy = !filled.anything();
+                return report(&km, pool, store.record()?, filled, busy).await;
+            };
+            fill(&km, &store, &mut filled).await?;
+            let done = report(&km, pool, store.record()?, filled.clone(), false).await?;
+            drop(lock);
+            // Whoever came while it was held has gone again, and relies on who held it.
+            match store.record()? {
+                Some(record) if !km.cancel.is_cancelled() && next(&km, &record).await?.is_some() => {}
+                _ => return Ok(done),
             }
-            take_step(&km, &store, &record, step, &mut filled).await?;
         }
-        report(&km, pool, store.record()?, filled, false).await
     }
+}
+
+/// Writes the description down. Not beside members of another, which would be handed out as if they were the same,
+/// and not while one is made by another.
+async fn write_down(km: &Kindmesh, store: &PoolStore, record: &Record) -> Result<()> {
+    let until = Instant::now() + FILLER_PATIENCE;
+    let lock = loop {
+        store.make_folder()?;
+        if store.record()?.is_some_and(|old| old.fleet == record.fleet) {
+            return store.write(record);
+        }
+        match store.lock() {
+            Ok(Some(lock)) => break lock,
+            Ok(None) if Instant::now() >= until => return Err(mixture(&store.pool, "a member in the making")),
+            Ok(None) => tokio::time::sleep(FILLER_PAUSE).await,
+            // The folder went with a pool that was given up in this moment.
+            Err(error) if error.kind() == ErrorKind::NotFound && Instant::now() < until => {}
+            Err(error) => return Err(error),
+        }
+    };
+    // Held until it is written: a filler that starts in between would go by the old one.
+    let members = members::read(km.engine.as_ref(), &store.pool, Some(&record.fleet)).await?;
+    match names(&members, &[MemberState::Other]).as_slice() {
+        [] => store.write(record),
+        others => {
+            store.tidy_locked(&lock)?;
+            Err(mixture(&store.pool, &format!("members {}", others.join(", "))))
+        }
+    }
+}
+
+/// Members of two descriptions in one pool would be handed out as if they were the same.
+fn mixture(pool: &FleetName, has: &str) -> Error {
+    Error::new(ErrorKind::Conflict, format!("pool {pool} has {has} of another description"))
+        .hint(format!("give the pool up first: `kindmesh down --fleet {pool}`; what is leased stays"))
+        .hint("or give this fleet another name")
+}
+
+/// Does what is to be done, until nothing is.
+async fn fill(km: &Kindmesh, store: &PoolStore, filled: &mut Filled) -> Result<()> {
+    let mut idle = None;
+    while let Some(record) = store.record()?
+        && let Some(step) = next(km, &record).await?
+    {
+        if km.cancel.is_cancelled() {
+            return Err(Error::cancelled(STEP));
+        }
+        if take_step(km, store, &record, step, filled).await? {
+            idle = None;
+        } else if idle == Some(step) {
+            return Err(stuck(&store.pool, step));
+        } else {
+            // Somebody else may have been faster: then the next step is another.
+            idle = Some(step);
+        }
+    }
+    Ok(())
+}
+
+/// What is to be done can be done, and changes nothing, for ever.
+fn stuck(pool: &FleetName, step: Step) -> Error {
+    let (Step::Discard(number) | Step::Complete(number) | Step::Make(number)) = step;
+    let message = format!("member {pool}-w{number} of pool {pool} stays as it is, whatever is done about it");
+    Error::new(ErrorKind::Conflict, message).hint(format!("remove it: `kindmesh down --fleet {pool}-w{number}`"))
 }
 
 /// What is to be done now.
@@ -101,6 +180,10 @@ async fn next(km: &Kindmesh, record: &Record) -> Result<Option<Step>> {
     let engine = km.engine.as_ref();
     let pool = &record.fleet.name;
     let members = members::read(engine, pool, Some(&record.fleet)).await?;
+    let others = names(&members, &[MemberState::Other]);
+    if !others.is_empty() {
+        return Err(mixture(pool, &format!("members {}", others.join(", "))));
+    }
     let inventory = Inventory::read(engine).await?;
     let states: Vec<(u32, MemberState)> = members.iter().map(|member| (member.number, member.state)).collect();
     Ok(warm::next(record.size, &states, &taken(&record.fleet, &inventory)))
@@ -116,26 +199,31 @@ fn taken(description: &Fleet, inventory: &Inventory) -> BTreeSet<u32> {
     fleets.chain(clusters).collect()
 }
 
-async fn take_step(km: &Kindmesh, store: &PoolStore, record: &Record, step: Step, filled: &mut Filled) -> Result<()> {
+/// Returns whether it did anything.
+async fn take_step(km: &Kindmesh, store: &PoolStore, record: &Record, step: Step, filled: &mut Filled) -> Result<bool> {
     let (pool, scope) = (&record.fleet.name, km.fleet_scope());
     match step {
         Step::Discard(number) => {
             let name = warm::member_name(pool, number)?;
-            if remove_member(km, pool, &name).await? {
+            let removed = remove_member(km, pool, &name).await?;
+            if removed {
                 scope.note(STEP, format!("removed {name}, which was not needed any more"));
                 filled.removed.push(name.to_string());
             }
+            Ok(removed)
         }
         Step::Complete(number) | Step::Make(number) => {
             let member = warm::member(&record.fleet, number)?;
             let verb = if step == Step::Make(number) { "making" } else { "completing" };
             scope.note(STEP, format!("{verb} {}, a member of pool {pool}", member.name));
-            if make(km, store, &member).await.map_err(|error| error.within(format_args!("member {} of pool {pool}", member.name)))? {
+            let made =
+                make(km, store, &member).await.map_err(|error| error.within(format_args!("member {} of pool {pool}", member.name)))?;
+            if made {
                 filled.made.push(member.name.to_string());
             }
+            Ok(made)
         }
     }
-    Ok(())
 }
 
 /// Makes a member, or goes on with it, and suspends it. `false` when the pool was given up meanwhile: then
@@ -157,7 +245,9 @@ async fn make(km: &Kindmesh, store: &PoolStore, member: &Fleet) -> Result<bool> 
         }
     };
     let Some(record) = store.record()? else {
-        remove_member(km, &store.pool, &member.name).await?;
+        // Also when the caller gave up: why it was given up is no reason to leave half a member.
+        let km = km.clone().cancellation(CancellationToken::new());
+        remove_member(&km, &store.pool, &member.name).await?;
         return Ok(false);
     };
     done?;
@@ -176,19 +266,6 @@ async fn forgotten(store: &PoolStore) {
     }
 }
 
-/// Members of two descriptions in one pool would be handed out as if they were the same.
-async fn refuse_mixture(km: &Kindmesh, store: &PoolStore) -> Result<()> {
-    let members = members::read(km.engine.as_ref(), &store.pool, None).await?;
-    let kept = names(&members, &[MemberState::Warm, MemberState::Unfinished]);
-    let lock = store.lock()?;
-    if kept.is_empty() && lock.is_some() {
-        return Ok(());
-    }
-    let has = if kept.is_empty() { "a member in the making".to_owned() } else { format!("members {}", kept.join(", ")) };
-    Err(Error::new(ErrorKind::Conflict, format!("pool {} has {has} of another description", store.pool))
-        .hint(format!("give it up first, which leaves leased members alone: `kindmesh down --fleet {}`", store.pool)))
-}
-
 fn nothing_to_give_up(km: &Kindmesh, pool: &FleetName) -> Error {
     Error::new(ErrorKind::NotFound, format!("no pool {pool} on {}", km.engine.endpoint()))
         .hint("`kindmesh pool list` shows those there are")
@@ -201,8 +278,8 @@ async fn report(km: &Kindmesh, pool: &FleetName, record: Option<Record>, filled:
         size: record.map_or(0, |record| record.size),
         warm: names(&members, &[MemberState::Warm]),
         leased: names(&members, &[MemberState::Leased]),
-        unfinished: names(&members, &[MemberState::Unfinished, MemberState::Discarded]),
-        changed: !(filled.made.is_empty() && filled.removed.is_empty()),
+        unfinished: names(&members, &UNREADY),
+        changed: filled.anything(),
         made: filled.made,
         removed: filled.removed,
         busy,

@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::domain::labels;
 use crate::domain::name::FleetName;
 use crate::domain::warm::{self, MemberState};
 use crate::ops::context::Kindmesh;
 use crate::ops::down::down_fleet;
-use crate::ops::error::{Result, all_or_first};
+use crate::ops::error::{Error, ErrorKind, Result, first_of};
 use crate::ops::network;
 use crate::ops::report::DownReport;
 
-use super::claim::{Purpose, claim};
-use super::members::{self, names};
+use super::claim::{Purpose, claim, look};
+use super::members::{self, Member, names};
+use super::store::PoolStore;
 
 /// A filler that is to stop ends the running step and removes what it was making: well under half of this.
 const FILLER_DEADLINE: Duration = Duration::from_secs(90);
@@ -37,40 +36,64 @@ pub(in crate::ops) async fn forget(km: &Kindmesh, pool: &FleetName) -> Result<Op
         Some(store) => store.forget()?,
         None => false,
     };
-    if !written_down && members::read(km.engine.as_ref(), pool, None).await?.is_empty() {
+    let remains = written_down || store.as_ref().is_some_and(PoolStore::has_remains);
+    if !remains && members::read(km.engine.as_ref(), pool, None).await?.is_empty() {
         return Ok(None);
     }
-    // Held until everything is gone.
+    // Held until everything is gone; also when an earlier try got no further than the record.
     let lock = match &store {
-        Some(store) if written_down => store.lock_within(FILLER_DEADLINE).await?,
-        _ => None,
+        Some(store) => store.lock_within(FILLER_DEADLINE, &km.fleet_scope()).await?,
+        None => None,
     };
     let mut forgotten = Forgotten::default();
-    let mut results = Vec::new();
-    for member in members::read(km.engine.as_ref(), pool, None).await? {
-        if member.state == MemberState::Leased {
-            continue;
-        }
-        // One that cannot be removed keeps no other.
-        results.push(match remove(km, pool, &member.fleet).await {
-            Ok(Some(down)) => {
-                forgotten.members.push(member.fleet.to_string());
-                forgotten.down.absorb(down);
-                Ok(())
-            }
-            Ok(None) => Ok(()),
-            Err(error) => Err(error.within(format_args!("member {}", member.fleet))),
-        });
+    let mut failures = remove_all(km, pool, &mut forgotten).await?;
+    if let Err(error) = networks(km, pool, &mut forgotten.down).await {
+        failures.push(error);
     }
-    all_or_first(results)?;
-    forgotten.leased = names(&members::read(km.engine.as_ref(), pool, None).await?, &[MemberState::Leased]);
-    networks(km, pool, &mut forgotten.down).await?;
+    // What is left of it otherwise tells the next try that there is something to do.
+    if let Some(error) = first_of(failures) {
+        return Err(error);
+    }
     match (&store, &lock) {
         (Some(store), Some(lock)) => store.tidy_locked(lock)?,
         (Some(store), None) => store.tidy()?,
         (None, _) => {}
     }
     Ok(Some(forgotten))
+}
+
+/// Removes every member that is not leased. One that cannot be removed keeps no other.
+async fn remove_all(km: &Kindmesh, pool: &FleetName, forgotten: &mut Forgotten) -> Result<Vec<Error>> {
+    let mut failures = Vec::new();
+    for member in members::read(km.engine.as_ref(), pool, None).await? {
+        if km.cancel.is_cancelled() {
+            failures.push(Error::cancelled("give the pool up"));
+            return Ok(failures);
+        }
+        if member.state == MemberState::Leased {
+            continue;
+        }
+        match remove(km, pool, &member.fleet).await {
+            Ok(Some(down)) => {
+                forgotten.members.push(member.fleet.to_string());
+                forgotten.down.absorb(down);
+            }
+            // Leased or removed in this moment, or else it is still there.
+            Ok(None) => {}
+            Err(error) => failures.push(error.within(format_args!("member {}", member.fleet))),
+        }
+    }
+    let members = members::read(km.engine.as_ref(), pool, None).await?;
+    forgotten.leased = names(&members, &[MemberState::Leased]);
+    let left: Vec<&Member> = members.iter().filter(|member| member.state != MemberState::Leased).collect();
+    if failures.is_empty() && !left.is_empty() {
+        let left: Vec<&str> = left.iter().map(|member| member.fleet.as_str()).collect();
+        failures.push(
+            Error::new(ErrorKind::Conflict, format!("pool {pool} is given up, and still has {}", left.join(", ")))
+                .hint("another machine may fill a pool of this name on the same engine; run the command again"),
+        );
+    }
+    Ok(failures)
 }
 
 /// Takes all pools of this engine out of the books, and waits until nobody fills them any more. What cannot be
@@ -80,10 +103,15 @@ pub(in crate::ops) async fn forget_all(km: &Kindmesh) -> Vec<Result<String>> {
         Ok(stores) => stores,
         Err(error) => return vec![Err(error)],
     };
+    let scope = km.fleet_scope();
     let mut forgotten = Vec::new();
     for store in stores {
+        if km.cancel.is_cancelled() {
+            forgotten.push(Err(Error::cancelled("give pools up")));
+            break;
+        }
         match store.forget() {
-            Ok(true) => forgotten.push(store.lock_within(FILLER_DEADLINE).await.map(|_| store.pool.to_string())),
+            Ok(true) => forgotten.push(store.lock_within(FILLER_DEADLINE, &scope).await.map(|_| store.pool.to_string())),
             Ok(false) => {}
             Err(error) => forgotten.push(Err(error)),
         }
@@ -107,18 +135,29 @@ pub(super) async fn remove_member(km: &Kindmesh, pool: &FleetName, member: &Flee
 async fn remove(km: &Kindmesh, pool: &FleetName, member: &FleetName) -> Result<Option<DownReport>> {
     let members = members::read(km.engine.as_ref(), pool, None).await?;
     let Some(found) = members.iter().find(|one| one.fleet == *member) else { return Ok(None) };
+    let engine = km.engine.as_ref();
     // Of this and a lease at the same moment, one gets it.
     let mine = match found.state {
         MemberState::Leased => false,
         MemberState::Discarded => true,
-        MemberState::Warm | MemberState::Unfinished => claim(km.engine.as_ref(), pool, found, Purpose::Discard).await?,
+        MemberState::Warm | MemberState::Unfinished | MemberState::Other => match claim(engine, pool, found, Purpose::Discard).await {
+            Ok(mine) => mine,
+            // An engine that makes nothing any more may only lack room; and by a name that cannot be had, nobody can
+            // lease it either.
+            Err(error) => {
+                let leased = look(engine, member).await?.is_some_and(|state| state == MemberState::Leased);
+                let message = format!("{}; fleet {member} is removed without a claim", error.one_line());
+                if !leased {
+                    km.fleet_scope().warn("remove containers", message);
+                }
+                !leased
+            }
+        },
     };
     if !mine {
         return Ok(None);
     }
-    // Somebody who gave up making it may be why it goes.
-    let km = km.clone().cancellation(CancellationToken::new());
-    down_fleet(&km, member).await.map(Some)
+    down_fleet(km, member).await.map(Some)
 }
 
 /// A network belongs to the member that made it and is left by it to those that still use it: with the

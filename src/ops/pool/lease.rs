@@ -1,12 +1,14 @@
 //! Handing a member out: claimed, woken, its kubeconfig written. What fails is undone.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::name::FleetName;
 use crate::domain::warm::{self, MemberState};
 use crate::ops::api_server;
 use crate::ops::context::Kindmesh;
-use crate::ops::error::{Error, ErrorKind, Result};
+use crate::ops::error::{Error, ErrorKind, Result, first_of};
 use crate::ops::inventory::Inventory;
 
 use super::claim::{Purpose, claim, release};
@@ -14,6 +16,12 @@ use super::lease_file::LeaseFile;
 use super::members::{self, Member, names};
 use super::report::{LeaseOptions, LeaseReport, LeasedCluster};
 use super::store::{PoolStore, Record, no_state};
+
+const STEP: &str = "lease";
+/// Members that are tried before the pool itself must be what is wrong; each may take the minutes that a mesh is given.
+const TRIES: u32 = 3;
+/// Suspending a fleet takes some tenths of a second.
+const PUT_BACK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A pool, as far as it is known where the lease is asked for.
 pub(super) struct Pool<'a> {
@@ -40,34 +48,66 @@ impl Kindmesh {
     ///
     /// # Errors
     /// When there is no such pool (`NotFound`), no warm member of it (`Conflict`), the kubeconfig's file
-    /// exists or cannot be made, or the member does not become what it was: then it is suspended again
-    /// and stays in the pool, or the message says that it does not.
+    /// exists or cannot be made, or no member becomes what it was: such a one is given up, so that whoever fills
+    /// the pool makes another in its place, and the next warm one is tried, three at most. When the lease is
+    /// cancelled, the member is suspended again and stays in the pool, or the message says that it does not.
     pub async fn lease(&self, pool: &FleetName, options: &LeaseOptions) -> Result<LeaseReport> {
         let km = self.begin();
-        let named = options.kubeconfig.as_deref().map(LeaseFile::new).transpose()?;
+        let scope = km.fleet_scope();
+        let new_file = || options.kubeconfig.as_deref().map(|path| LeaseFile::new(path, pool)).transpose();
+        let mut named = new_file()?;
         let pool = Pool::read(&km, pool).await?;
-        let (member, file) = take(&km, &pool, named).await?;
-        match km.cancel.run_until_cancelled(hand_out(&km, &pool, &member, file)).await {
-            Some(Ok(report)) => Ok(report),
-            Some(Err(error)) => Err(put_back(&km, &member.fleet, error).await),
-            None => {
-                let cancelled = Error::new(ErrorKind::Cancelled, format!("cancelled: waking fleet {}", member.fleet));
-                Err(put_back(&km, &member.fleet, cancelled).await)
+        let mut given_up: Vec<Error> = Vec::new();
+        for _ in 0..TRIES {
+            let (member, file) = match take(&km, &pool, named).await {
+                Ok(taken) => taken,
+                Err(error) => {
+                    given_up.push(error);
+                    break;
+                }
+            };
+            // Named before anything is waited for: it is what a process that is killed here leaves.
+            scope.note(STEP, format!("waking fleet {} of pool {}", member.fleet, pool.name));
+            match km.cancel.run_until_cancelled(hand_out(&km, &pool, &member, file)).await {
+                Some(Ok(report)) => return Ok(report),
+                Some(Err(error)) if is_ours(&error) => return Err(put_back(&km, &member.fleet, error).await),
+                Some(Err(error)) => {
+                    let error = give_up(&km, &pool, &member, error).await?;
+                    scope.warn(STEP, format!("{}; fleet {} is given up", error.one_line(), member.fleet));
+                    given_up.push(error);
+                }
+                None => {
+                    let cancelled = Error::new(ErrorKind::Cancelled, format!("cancelled: waking fleet {}", member.fleet));
+                    return Err(put_back(&km, &member.fleet, cancelled).await);
+                }
             }
+            named = new_file()?;
         }
+        Err(first_of(given_up).unwrap_or_else(|| pool.nothing_warm(&km, &[])))
     }
+}
+
+/// Whether a lease failed by what is no fault of the member.
+fn is_ours(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::File)
 }
 
 /// Claims the first member that nobody else has, and its file.
 pub(super) async fn take(km: &Kindmesh, pool: &Pool<'_>, mut named: Option<LeaseFile>) -> Result<(Member, LeaseFile)> {
     let members = pool.members(km).await?;
+    let mut in_the_way = Vec::new();
     for member in members.iter().filter(|member| member.state == MemberState::Warm) {
-        if let Some(file) = claim_one(km, pool, member, &mut named).await? {
-            return Ok((member.clone(), file));
+        match claim_one(km, pool, member, &mut named).await {
+            Ok(Some(file)) => return Ok((member.clone(), file)),
+            Ok(None) => {}
+            // Of one member, and no reason to leave the others.
+            Err(error) if error.kind() == ErrorKind::Conflict => in_the_way.push(error),
+            Err(error) => return Err(error),
         }
     }
     // How it is now: others may have been faster.
-    Err(pool.nothing_warm(km, &pool.members(km).await?))
+    let nothing = pool.nothing_warm(km, &pool.members(km).await?);
+    Err(first_of(in_the_way).unwrap_or(nothing))
 }
 
 async fn claim_one(km: &Kindmesh, pool: &Pool<'_>, member: &Member, named: &mut Option<LeaseFile>) -> Result<Option<LeaseFile>> {
@@ -91,7 +131,7 @@ async fn claim_one(km: &Kindmesh, pool: &Pool<'_>, member: &Member, named: &mut 
             (Some(file), _, true) => file,
             (None, Some(store), true) => {
                 store.make_folder()?;
-                LeaseFile::again(&place, &member.fleet)?
+                LeaseFile::again(&place, pool.name, &member.fleet)?
             }
             (None, None, true) => return Err(no_state()),
         };
@@ -144,17 +184,39 @@ async fn hand_out(km: &Kindmesh, pool: &Pool<'_>, member: &Member, file: LeaseFi
 /// Suspends a member that could not be handed out, and gives the claim up; the claim stays where the member
 /// is not what it was, so that nobody else gets it.
 async fn put_back(km: &Kindmesh, member: &FleetName, error: Error) -> Error {
-    // Also when the caller gave up.
-    let km = km.clone().cancellation(CancellationToken::new());
+    // Also when the caller gave up; but not for ever, where another process works on the fleet.
+    let km = km.clone().cancellation(CancellationToken::new()).patience(PUT_BACK_PATIENCE);
     if let Err(left) = km.pause(member).await {
         return left_behind(error, member, &left);
     }
     match release(km.engine.as_ref(), member).await {
-        Ok(()) => {
-            error.hint(format!("fleet {member} was suspended again; if it fails once more, remove it: `kindmesh down --fleet {member}`"))
-        }
+        Ok(()) => error.hint(format!("fleet {member} was suspended again, and is in its pool as before")),
         Err(left) => left_behind(error, member, &left),
     }
+}
+
+/// Marks a member that did not become what it was for removal, so that nobody waits for it once more. Returns what
+/// is to be told.
+///
+/// # Errors
+/// The same, when it could not be marked: nothing else should be tried then.
+async fn give_up(km: &Kindmesh, pool: &Pool<'_>, member: &Member, error: Error) -> Result<Error> {
+    let engine = km.engine.as_ref();
+    let marked = async {
+        release(engine, &member.fleet).await?;
+        claim(engine, pool.name, member, Purpose::Discard).await
+    };
+    if let Err(left) = marked.await {
+        return Err(left_behind(error, &member.fleet, &left));
+    }
+    // So that it gets no processor until it is removed; whoever removes it already is not disturbed.
+    let quiet = Kindmesh::new(km.engine.clone()).patience(Duration::ZERO);
+    if let Err(error) = quiet.pause(&member.fleet).await {
+        tracing::debug!(fleet = %member.fleet, %error, "what is given up runs on");
+    }
+    Ok(error
+        .within(format_args!("fleet {}", member.fleet))
+        .hint(format!("fleet {} is given up: `kindmesh pool serve --once {}` makes another in its place", member.fleet, pool.name)))
 }
 
 fn left_behind(error: Error, member: &FleetName, left: &Error) -> Error {
@@ -195,7 +257,11 @@ impl<'a> Pool<'a> {
             0 => None,
             count => Some(format!("{count} {what}")),
         };
-        let parts = [counted(&[MemberState::Leased], "leased"), counted(&[MemberState::Unfinished, MemberState::Discarded], "unfinished")];
+        let parts = [
+            counted(&[MemberState::Leased], "leased"),
+            counted(&[MemberState::Unfinished, MemberState::Discarded], "unfinished"),
+            counted(&[MemberState::Other], "of another description"),
+        ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         let how = if parts.is_empty() { "it is empty".to_owned() } else { parts.join(", ") };
         Error::new(ErrorKind::Conflict, format!("pool {} has no warm member: {how}", self.name))

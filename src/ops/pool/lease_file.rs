@@ -1,7 +1,7 @@
 //! The kubeconfig of a lease: a new file for its owner alone, which goes when the lease ends.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::domain::kubeconfig::{ClusterEntry, Kubeconfig};
 use crate::domain::labels;
 use crate::domain::name::FleetName;
+use crate::domain::warm;
 use crate::engine::ContainerInfo;
 use crate::ops::error::{Error, ErrorKind, Result};
 
@@ -18,7 +19,7 @@ use super::store::file_error;
 /// Name of what a lease's file says of itself, so that no other file is ever removed in its place.
 const EXTENSION: &str = "dev.kindmesh.lease";
 
-/// A new, empty file. Dropping it removes the file, unless it was filled.
+/// A new file that says of which pool it is, and nothing else yet. Dropping it removes the file, unless it was filled.
 #[derive(Debug)]
 pub(super) struct LeaseFile {
     path: PathBuf,
@@ -29,11 +30,15 @@ pub(super) struct LeaseFile {
 // === impl LeaseFile ===
 
 impl LeaseFile {
-    /// Makes the file, so that it is known to be there for this lease before anything depends on it.
+    /// Makes the file, so that it is known to be there for a lease of this pool before anything depends on it.
     ///
     /// # Errors
     /// When it exists, or cannot be made.
-    pub(super) fn new(path: &Path) -> Result<Self> {
+    pub(super) fn new(path: &Path, pool: &FleetName) -> Result<Self> {
+        if !path.is_absolute() {
+            return Err(Error::new(ErrorKind::Config, format!("{} is no absolute path, and it is noted down", path.display()))
+                .hint("who ends the lease may be in another folder: name the file from the root of the file system"));
+        }
         if path.to_str().is_none() {
             return Err(Error::new(ErrorKind::Config, format!("{} cannot be noted down: its name is no text", path.display()))
                 .hint("name another file with --kubeconfig"));
@@ -43,7 +48,14 @@ impl LeaseFile {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         match options.open(path) {
-            Ok(file) => Ok(Self { path: path.to_path_buf(), file, filled: false }),
+            Ok(file) => {
+                let mut new = Self { path: path.to_path_buf(), file, filled: false };
+                // What a killed leaser leaves is known by this; an empty file may be anybody's.
+                let mut document = Kubeconfig::default();
+                document.set_extension(EXTENSION, json!({"pool": pool.as_str()}));
+                new.write(&document)?;
+                Ok(new)
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::new(ErrorKind::Conflict, format!("{} exists, and a lease gets a file of its own", path.display()))
                     .hint("name a file that is not there yet, or remove this one"))
@@ -56,11 +68,11 @@ impl LeaseFile {
     ///
     /// # Errors
     /// As [`LeaseFile::new`].
-    pub(super) fn again(path: &Path, member: &FleetName) -> Result<Self> {
+    pub(super) fn again(path: &Path, pool: &FleetName, member: &FleetName) -> Result<Self> {
         if is_of(path, member.as_str()) {
             fs::remove_file(path).map_err(|error| file_error("remove", path, error))?;
         }
-        Self::new(path)
+        Self::new(path, pool)
     }
 
     /// Where it is.
@@ -80,10 +92,21 @@ impl LeaseFile {
             document.upsert(entry, false);
         }
         document.set_extension(EXTENSION, json!({"fleet": member.as_str()}));
-        let written = self.file.write_all(document.to_yaml().as_bytes()).and_then(|()| self.file.sync_all());
-        written.map_err(|error| file_error("write", &self.path, error))?;
+        self.write(&document)?;
         self.filled = true;
         Ok(())
+    }
+
+    /// Over what is there, so that the file is never empty.
+    fn write(&mut self, document: &Kubeconfig) -> Result<()> {
+        let text = document.to_yaml();
+        let mut write = || -> io::Result<()> {
+            self.file.rewind()?;
+            self.file.write_all(text.as_bytes())?;
+            self.file.set_len(text.len() as u64)?;
+            self.file.sync_all()
+        };
+        write().map_err(|error| file_error("write", &self.path, error))
     }
 }
 
@@ -115,13 +138,17 @@ pub(in crate::ops) fn remove_of(containers: &[ContainerInfo]) -> Result<Vec<Stri
     failure.map_or(Ok(removed), Err)
 }
 
-/// Whether a file is the kubeconfig of this lease, or was to be: a leaser that was killed leaves it empty.
+/// Whether a file is the kubeconfig of this lease, or was to be the one of a lease of its pool.
 fn is_of(path: &Path, fleet: &str) -> bool {
     let Ok(text) = fs::read_to_string(path) else { return false };
-    let said = |document: &Kubeconfig| {
-        document.extension(EXTENSION).and_then(|lease| lease.get("fleet").and_then(Value::as_str).map(str::to_owned))
-    };
-    text.is_empty() || Kubeconfig::parse(&text).is_ok_and(|document| said(&document).as_deref() == Some(fleet))
+    let Ok(document) = Kubeconfig::parse(&text) else { return false };
+    let Some(said) = document.extension(EXTENSION) else { return false };
+    let of = |key: &str| said.get(key).and_then(Value::as_str);
+    match (of("fleet"), of("pool")) {
+        (Some(named), _) => named == fleet,
+        (None, Some(pool)) => pool.parse().is_ok_and(|pool: FleetName| warm::number(&pool, fleet).is_some()),
+        (None, None) => false,
+    }
 }
 
 #[cfg(test)]
@@ -135,19 +162,30 @@ mod tests {
     #[test]
     fn a_lease_gets_a_file_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, member) = (folder.path().join("k"), "demo-w1".parse().unwrap());
-        let file = LeaseFile::new(&path).unwrap();
+        let (path, pool, member) = (folder.path().join("k"), "demo".parse().unwrap(), "demo-w1".parse().unwrap());
+        let file = LeaseFile::new(&path, &pool).unwrap();
         #[cfg(unix)]
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions()) & 0o777, 0o600);
-        assert_eq!(LeaseFile::new(&path).unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(LeaseFile::new(&path, &pool).unwrap_err().kind(), ErrorKind::Conflict);
+        assert!(is_of(&path, "demo-w1") && is_of(&path, "demo-w2") && !is_of(&path, "other-w1"), "a killed leaser's");
         file.fill(&member, &[entry("cluster1"), entry("cluster2")]).unwrap();
         let document = Kubeconfig::parse(&fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!((document.contexts(), document.current_context()), (vec!["kind-cluster1", "kind-cluster2"], Some("kind-cluster1")));
         assert!(is_of(&path, "demo-w1") && !is_of(&path, "demo-w2"));
         // A member of the same name was made anew.
-        assert_eq!(LeaseFile::again(&path, &"demo-w2".parse().unwrap()).unwrap_err().kind(), ErrorKind::Conflict);
-        drop(LeaseFile::again(&path, &member).unwrap());
+        assert_eq!(LeaseFile::again(&path, &pool, &"demo-w2".parse().unwrap()).unwrap_err().kind(), ErrorKind::Conflict);
+        drop(LeaseFile::again(&path, &pool, &member).unwrap());
         assert!(!path.exists(), "what was never filled is gone");
-        assert_eq!(LeaseFile::new(&folder.path().join("none/k")).unwrap_err().kind(), ErrorKind::File);
+        assert_eq!(LeaseFile::new(&folder.path().join("none/k"), &pool).unwrap_err().kind(), ErrorKind::File);
+        assert_eq!(LeaseFile::new(Path::new("k"), &pool).unwrap_err().kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn an_empty_file_is_anybodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("k");
+        fs::write(&path, "").unwrap();
+        assert!(!is_of(&path, "demo-w1"));
+        assert_eq!(LeaseFile::again(&path, &"demo".parse().unwrap(), &"demo-w1".parse().unwrap()).unwrap_err().kind(), ErrorKind::Conflict);
     }
 }

@@ -7,14 +7,14 @@ use crate::domain::warm::MemberState;
 use crate::ops::context::Kindmesh;
 use crate::ops::error::Result;
 
-use super::members::{self, names};
+use super::members::{self, UNREADY, names};
 use super::report::PoolStatus;
 
 impl Kindmesh {
-    /// All pools of the engine, in the order of their names.
+    /// All pools of the engine, in the order of their names; with those whose record cannot be read, and why.
     ///
     /// # Errors
-    /// When the engine fails, or a record cannot be read.
+    /// When the engine fails.
     pub async fn pools(&self) -> Result<Vec<PoolStatus>> {
         let engine = self.engine.as_ref();
         let mut pools: BTreeSet<FleetName> = members::pools(engine).await?;
@@ -22,8 +22,12 @@ impl Kindmesh {
         let mut all = Vec::new();
         for pool in pools {
             let record = match self.pool_store(&pool).await? {
-                Some(store) => store.record()?,
-                None => None,
+                Some(store) => store.record(),
+                None => Ok(None),
+            };
+            let (record, problem) = match record {
+                Ok(record) => (record, None),
+                Err(error) => (None, Some(error.one_line())),
             };
             let members = members::read(engine, &pool, record.as_ref().map(|record| &record.fleet)).await?;
             all.push(PoolStatus {
@@ -31,17 +35,18 @@ impl Kindmesh {
                 size: record.map(|record| record.size),
                 warm: names(&members, &[MemberState::Warm]),
                 leased: names(&members, &[MemberState::Leased]),
-                unfinished: names(&members, &[MemberState::Unfinished, MemberState::Discarded]),
+                unfinished: names(&members, &UNREADY),
+                problem,
             });
         }
         Ok(all)
     }
 
-    /// Names of the pools that are written down here.
+    /// Names of the pools that are written down here, legibly or not.
     pub(super) async fn recorded_pools(&self) -> Result<Vec<FleetName>> {
         let mut recorded = Vec::new();
         for store in self.pool_stores().await? {
-            if store.record()?.is_some() {
+            if !matches!(store.record(), Ok(None)) {
                 recorded.push(store.pool);
             }
         }

@@ -10,8 +10,8 @@ use crate::ops::report::seconds;
 /// How to lease a member of a pool.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeaseOptions {
-    /// The new file that gets the kubeconfig, an absolute path; `None` puts it beside the pool's record in
-    /// the state folder.
+    /// The new file that gets the kubeconfig. An absolute path, for it is noted down: who ends the lease may be in
+    /// another folder. `None` puts it beside the pool's record in the state folder.
     pub kubeconfig: Option<PathBuf>,
 }
 
@@ -58,7 +58,7 @@ pub struct PoolReport {
     pub warm: Vec<String>,
     /// Members that are handed out.
     pub leased: Vec<String>,
-    /// Members that are being made or removed, or whose maker was killed.
+    /// Members that are being made or removed, whose maker was killed, or that are of another description.
     pub unfinished: Vec<String>,
     /// Members that were made or completed now.
     pub made: Vec<String>,
@@ -86,6 +86,9 @@ pub struct PoolStatus {
     pub warm: Vec<String>,
     /// Members that are handed out.
     pub leased: Vec<String>,
-    /// Members that are being made or removed, or whose maker was killed.
+    /// Members that are being made or removed, whose maker was killed, or that are of another description.
     pub unfinished: Vec<String>,
+    /// Why its record cannot be used, when it cannot: then its size is not known either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }

@@ -12,7 +12,7 @@ use crate::domain::facts::short_id;
 use crate::domain::fleet::Fleet;
 use crate::domain::fleet_builder::recheck;
 use crate::domain::name::FleetName;
-use crate::ops::context::Kindmesh;
+use crate::ops::context::{Kindmesh, Outcome, Scope};
 use crate::ops::error::{Error, ErrorKind, Result};
 
 /// Folder of the pools of an engine. No fleet can have this name, beside whose folder it is.
@@ -47,6 +47,13 @@ pub(super) struct FillLock {
     _file: File,
 }
 
+/// What a try to get the lock came to.
+enum Tried {
+    Locked(FillLock),
+    /// There is no such pool any more.
+    Gone,
+}
+
 // === impl Kindmesh ===
 
 impl Kindmesh {
@@ -75,13 +82,25 @@ impl Kindmesh {
         Ok(Some(state.join(short_id(&engine).unwrap_or_else(|| "engine".to_owned())).join(FOLDER)))
     }
 
-    /// Where a process that fills a pool in the background may write what it says; `None` without a state
-    /// folder. The file is removed with the pool.
+    /// Where a process that fills a pool in the background may write what it says; `None` when the pool is not
+    /// written down here, so that nobody here can fill it. The file is removed with the pool.
     ///
     /// # Errors
-    /// When the engine does not answer.
+    /// When the engine does not answer, or the pool's record cannot be read.
     pub async fn pool_log(&self, pool: &FleetName) -> Result<Option<PathBuf>> {
-        Ok(self.pool_store(pool).await?.map(|store| store.folder.join(LOG)))
+        let Some(store) = self.pool_store(pool).await? else { return Ok(None) };
+        Ok(store.record()?.map(|_| store.folder.join(LOG)))
+    }
+}
+
+// === impl Tried ===
+
+impl Tried {
+    fn lock(self) -> Option<FillLock> {
+        match self {
+            Tried::Locked(lock) => Some(lock),
+            Tried::Gone => None,
+        }
     }
 }
 
@@ -178,22 +197,42 @@ impl PoolStore {
     /// can be filling, for the folder is gone.
     ///
     /// # Errors
-    /// `Timeout` when it is still at it after the deadline.
-    pub(super) async fn lock_within(&self, deadline: Duration) -> Result<Option<FillLock>> {
+    /// `Timeout` when it is still at it after the deadline, `Cancelled`.
+    pub(super) async fn lock_within(&self, deadline: Duration, scope: &Scope) -> Result<Option<FillLock>> {
+        const STEP: &str = "wait for the filler";
+        if let Some(tried) = self.try_lock().transpose() {
+            return tried.map(Tried::lock);
+        }
         let tries = async {
+            scope.progress(STEP, format!("another process still fills pool {}, which was given up", self.pool));
             loop {
-                match self.lock() {
-                    Ok(None) => tokio::time::sleep(LOCK_PAUSE).await,
-                    Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                    tried => return tried,
+                if let Some(tried) = self.try_lock()? {
+                    return Ok(Outcome::unchanged(tried.lock()));
+                }
+                tokio::select! {
+                    () = scope.cancel.cancelled() => return Err(Error::cancelled(STEP)),
+                    () = tokio::time::sleep(LOCK_PAUSE) => {}
                 }
             }
         };
-        tokio::time::timeout(deadline, tries).await.unwrap_or_else(|_| {
-            let message = format!("another process still fills pool {} {} s after it was given up", self.pool, deadline.as_secs());
-            Err(Error::new(ErrorKind::Timeout, message)
-                .hint("end that process (`kindmesh pool serve`, `kindmesh up --warm`), and run the command again"))
+        scope.step(STEP, deadline, tries).await.map_err(|error| match error.kind() {
+            ErrorKind::Timeout => error.hint("end that process (`kindmesh pool serve`, `kindmesh up --warm`), and run the command again"),
+            _ => error,
         })
+    }
+
+    /// One try; `None` when another process has the lock.
+    fn try_lock(&self) -> Result<Option<Tried>> {
+        match self.lock() {
+            Ok(lock) => Ok(lock.map(Tried::Locked)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(Tried::Gone)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a filler left anything here: a pool that was given up half has no record.
+    pub(super) fn has_remains(&self) -> bool {
+        [LOG, LOCK].iter().any(|name| self.folder.join(name).exists())
     }
 
     /// Removes what only a pool needs, of one that was given up and is filled by nobody, and each folder that

@@ -1,6 +1,7 @@
 //! Pools on an engine in memory: who gets which member, what is undone, what is left. Clusters that answer are
 //! needed for the rest.
 
+mod faults;
 mod fill;
 mod forget;
 mod lease;
@@ -56,7 +57,9 @@ impl Bench {
         let member = warm::member(&fleet, number).unwrap();
         for cluster in &member.clusters {
             let name = cluster.name.node(Role::ControlPlane, 1);
+            let digest = warm::digest(&fleet);
             let labels = [
+                (labels::DESCRIPTION, digest.as_str()),
                 (labels::CLUSTER, cluster.name.as_str()),
                 (labels::ROLE, "control-plane"),
                 (labels::FLEET, member.name.as_str()),

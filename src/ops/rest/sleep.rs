@@ -9,7 +9,7 @@ use super::report::{RestReport, RestState, RestedCluster};
 use crate::domain::name::FleetName;
 use crate::engine::{ContainerInfo, ContainerState, Engine};
 use crate::ops::context::{Kindmesh, Outcome, Scope};
-use crate::ops::error::{Error, ErrorKind, Result};
+use crate::ops::error::{Error, ErrorKind, Result, first_of};
 use crate::ops::lock;
 use crate::ops::mesh::members;
 
@@ -122,10 +122,9 @@ pub(super) async fn on_all<F: Future<Output = Result<()>>>(
         .step(step, deadline, async {
             let nodes: Vec<&ContainerInfo> = clusters.iter().flat_map(|(_, nodes)| nodes).filter(|node| needs(node)).collect();
             let results = join_all(nodes.iter().map(|node| verb((*node).clone()))).await;
-            let mut failures = nodes.iter().zip(results).filter_map(|(node, result)| Some((&node.name, result.err()?)));
-            if let Some((name, error)) = failures.next() {
-                let first = error.within(format_args!("node {name}"));
-                return Err(failures.fold(first, |all, (name, error)| all.hint(format!("also failed: node {name}: {}", error.one_line()))));
+            let named = |(node, result): (&&ContainerInfo, Result<()>)| Some(result.err()?.within(format_args!("node {}", node.name)));
+            if let Some(error) = first_of(nodes.iter().zip(results).filter_map(named)) {
+                return Err(error);
             }
             let changed: Vec<String> = nodes.iter().map(|node| node.name.clone()).collect();
             Ok(if changed.is_empty() { Outcome::unchanged(changed) } else { Outcome::changed(changed) })

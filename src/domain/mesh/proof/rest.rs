@@ -34,7 +34,7 @@ pub fn describe(nodes: &[RestingNode]) -> Option<String> {
             names => Some(format!("nodes {} are {words}", names.join(", "))),
         }
     };
-    let states = [(Rest::Unstarted, "not started yet"), (Rest::Stopped, "stopped"), (Rest::Paused, "paused")];
+    let states = [Rest::Unstarted, Rest::Stopped, Rest::Paused].map(|rest| (rest, rest.word()));
     let told: Vec<String> = states.into_iter().filter_map(of).collect();
     (!told.is_empty()).then(|| told.join("; "))
 }
@@ -48,9 +48,27 @@ pub(super) fn failure(view: &FleetView, cluster: &ClusterView) -> Option<Failure
 /// The one command that makes all nodes of the fleet run again.
 fn wake(view: &FleetView) -> String {
     let most = view.clusters.iter().flat_map(|cluster| &cluster.resting).map(|node| node.rest).max();
-    match most {
-        Some(Rest::Unstarted) => "run `kindmesh up` with the description of the fleet again, which finishes it".to_owned(),
-        Some(Rest::Stopped) => format!("start it: `kindmesh start --fleet {}`", view.name),
-        Some(Rest::Paused) | None => format!("let it go on: `kindmesh resume --fleet {}`", view.name),
+    most.unwrap_or(Rest::Paused).way_back(&view.name)
+}
+
+// === impl Rest ===
+
+impl Rest {
+    /// As it stands behind `is`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Rest::Unstarted => "not started yet",
+            Rest::Stopped => "stopped",
+            Rest::Paused => "paused",
+        }
+    }
+
+    /// The command that makes such nodes of a fleet run again.
+    pub fn way_back(self, fleet: &str) -> String {
+        match self {
+            Rest::Unstarted => "run `kindmesh up` with the description of the fleet again, which finishes it".to_owned(),
+            Rest::Stopped => format!("start it: `kindmesh start --fleet {fleet}`"),
+            Rest::Paused => format!("let it go on: `kindmesh resume --fleet {fleet}`"),
+        }
     }
 }

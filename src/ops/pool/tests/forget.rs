@@ -13,7 +13,7 @@ use crate::ops::pool::lease_file::LeaseFile;
 async fn lease(bench: &Bench, file: Option<&str>) -> std::path::PathBuf {
     let (km, name) = (bench.kindmesh(), "demo".parse().unwrap());
     let pool = Pool::read(&km, &name).await.unwrap();
-    let named = file.map(|file| LeaseFile::new(&bench.state.path().join(file)).unwrap());
+    let named = file.map(|file| LeaseFile::new(&bench.state.path().join(file), &name).unwrap());
     let (member, file) = take(&km, &pool, named).await.unwrap();
     let path = file.path().to_path_buf();
     file.fill(&member.fleet, &[ClusterEntry::with_token("cluster1", "https://127.0.0.1:1", "ca", "token")]).unwrap();
@@ -26,11 +26,14 @@ async fn down_ends_a_lease_with_marker_and_file() {
     bench.pool(2, [1, 2]).await;
     let (default, named) = (lease(&bench, None).await, lease(&bench, Some("k")).await);
     assert!(default.ends_with("demo/demo-w1.kubeconfig") && named.ends_with("k"));
+    let marker = bench.engine.inspect_container("kindmesh-lease-demo-w1").await.unwrap().id;
     let report = bench.kindmesh().down(&"demo-w1".parse().unwrap()).await.unwrap();
     assert_eq!((report.kubeconfigs, report.volumes), (vec![default.display().to_string()], 2));
-    let marker = bench.engine.calls().iter().rposition(|call| call.verb == Verb::RemoveContainer).unwrap();
+    let removed: Vec<String> =
+        bench.engine.calls().into_iter().filter(|call| call.verb == Verb::RemoveContainer).map(|call| call.object).collect();
     assert!(bench.engine.containers().iter().all(|one| one.labels[labels::FLEET] == "demo-w2"));
-    assert!(named.exists() && !default.exists() && marker > 0);
+    assert!(named.exists() && !default.exists());
+    assert_eq!((removed.len(), removed.last()), (3, Some(&marker)), "after the nodes: {removed:?}");
     bench.kindmesh().down(&"demo-w2".parse().unwrap()).await.unwrap();
     assert!(!named.exists());
     assert_eq!(bench.containers(), Vec::<String>::new());
@@ -42,9 +45,15 @@ async fn a_file_that_is_somebody_elses_by_now_stays() {
     let bench = Bench::new();
     bench.pool(1, [1]).await;
     let file = lease(&bench, Some("k")).await;
+    bench.member(2, true).await;
+    let empty = lease(&bench, Some("e")).await;
     std::fs::write(&file, "apiVersion: v1\nkind: Config\n").unwrap();
-    let report = bench.kindmesh().down(&"demo-w1".parse().unwrap()).await.unwrap();
-    assert!(file.exists() && report.kubeconfigs.is_empty());
+    std::fs::write(&empty, "").unwrap();
+    for member in ["demo-w1", "demo-w2"] {
+        let report = bench.kindmesh().down(&member.parse().unwrap()).await.unwrap();
+        assert!(report.kubeconfigs.is_empty(), "{report:?}");
+    }
+    assert!(file.exists() && empty.exists());
 }
 
 /// While its nodes go, a member must look like what it is to those who fill the pool and lease.
@@ -98,13 +107,19 @@ async fn nothing_is_left_behind_by_all() {
     bench.pool(3, [1, 2]).await;
     bench.member(3, false).await;
     let (default, named) = (lease(&bench, None).await, lease(&bench, Some("k")).await);
-    // A leaser that was killed between its claim and the first word of its file.
+    // A leaser that was killed before it wrote more than whose the file is to be.
     bench.member(4, true).await;
+    let killed = bench.state.path().join("killed");
+    let name = "demo".parse().unwrap();
+    let (km, file) = (bench.kindmesh(), LeaseFile::new(&killed, &name).unwrap());
+    let (member, file) = take(&km, &Pool::read(&km, &name).await.unwrap(), Some(file)).await.unwrap();
+    std::mem::forget(file);
+    assert_eq!((member.fleet.as_str(), killed.exists()), ("demo-w4", true));
     let log = bench.kindmesh().pool_log(&"demo".parse().unwrap()).await.unwrap().unwrap();
     std::fs::write(log, "said").unwrap();
     let report = bench.kindmesh().down_all().await.unwrap();
     assert_eq!(report.pools, ["demo"]);
-    assert!(!default.exists() && !named.exists());
+    assert!(!default.exists() && !named.exists() && !killed.exists());
     assert_eq!((bench.containers(), bench.files(), bench.engine.volumes()), (Vec::new(), Vec::new(), Vec::new()));
     assert!(bench.kindmesh().pools().await.unwrap().is_empty());
 }

@@ -54,30 +54,39 @@ async fn the_marker_says_all_and_keeps_no_volume() {
 }
 
 #[tokio::test]
-async fn a_member_that_does_not_wake_is_put_back() {
+async fn a_member_that_does_not_wake_keeps_no_other() {
     let bench = Bench::new();
-    let pool = bench.pool(1, [1]).await;
+    let pool = bench.pool(5, 1..=5).await;
     let file = bench.state.path().join("k");
     // No API server is published by these nodes.
     let error = bench.kindmesh().lease(&pool, &LeaseOptions { kubeconfig: Some(file.clone()) }).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cluster, "{}", error.one_line());
-    assert!(error.hints().iter().any(|hint| hint.contains("suspended again")), "{:?}", error.hints());
+    assert!(error.to_string().starts_with("fleet demo-w1: "), "{error}");
+    let hints = error.hints().join("\n");
+    assert!(hints.contains("pool serve --once demo") && hints.contains("also failed: fleet demo-w3: "), "{hints}");
     assert!(!file.exists());
     let status = bench.only().await;
-    assert_eq!((status.warm, status.leased), (texts(&["demo-w1"]), Vec::new()));
-    assert_eq!(bench.containers(), ["cluster1-w1-control-plane", "cluster2-w1-control-plane"]);
+    assert_eq!((status.warm, status.unfinished), (texts(&["demo-w4", "demo-w5"]), texts(&["demo-w1", "demo-w2", "demo-w3"])));
+    assert_eq!(status.leased, Vec::<String>::new());
+    let given_up = |name: &str| ["w1", "w2", "w3"].iter().any(|member| name.contains(member));
+    for node in bench.engine.containers().iter().filter(|one| one.labels.contains_key(labels::CLUSTER) && given_up(&one.name)) {
+        assert_eq!(node.state, ContainerState::Paused, "{} gets no processor until it is removed", node.name);
+    }
+    // Whoever fills the pool makes others: those are in nobody's way.
+    let next = bench.kindmesh().warm(&super::description(), 2).await.unwrap();
+    assert_eq!((next.removed.len(), next.warm), (3, texts(&["demo-w4", "demo-w5"])));
 }
 
 #[tokio::test]
-async fn a_member_that_cannot_be_put_back_stays_claimed_and_is_named() {
+async fn a_member_that_cannot_be_given_up_stays_claimed_and_is_named() {
     let bench = Bench::new();
-    let pool = bench.pool(1, [1]).await;
-    bench.engine.clear_calls();
-    bench.engine.fault(When::Verb(Verb::PauseContainer, 1), Fault::Fail(EngineErrorKind::Failed, "no freezer".to_owned()));
+    let pool = bench.pool(2, [1, 2]).await;
+    bench.engine.fault(When::Every(Verb::RemoveContainer), Fault::Fail(EngineErrorKind::Failed, "device busy".to_owned()));
     let error = bench.kindmesh().lease(&pool, &LeaseOptions::default()).await.unwrap_err();
     let hint = error.hints().iter().find(|hint| hint.contains("not put back")).unwrap();
-    assert!(hint.contains("no freezer") && hint.contains("kindmesh down --fleet demo-w1"), "{hint}");
-    assert_eq!(bench.only().await.leased, ["demo-w1"]);
+    assert!(hint.contains("device busy") && hint.contains("kindmesh down --fleet demo-w1"), "{hint}");
+    let status = bench.only().await;
+    assert_eq!((status.leased, status.warm), (texts(&["demo-w1"]), texts(&["demo-w2"])));
     assert_eq!(bench.files(), ["fake0001", "fake0001/_pools", "fake0001/_pools/demo", "fake0001/_pools/demo/pool.json"]);
 }
 
@@ -96,7 +105,9 @@ async fn who_gives_up_leaves_the_member_as_it_was() {
         cancel.cancel();
     };
     let (leased, ()) = tokio::join!(km.lease(&pool, &options), gives_up);
-    assert_eq!(leased.unwrap_err().kind(), ErrorKind::Cancelled);
+    let error = leased.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    assert!(error.hints().iter().any(|hint| hint.contains("suspended again")), "{:?}", error.hints());
     assert_eq!(bench.only().await.warm, ["demo-w1"]);
 }
 
@@ -110,6 +121,9 @@ async fn what_is_refused_is_refused_before_anything_is_claimed() {
     let error = bench.kindmesh().lease(&pool, &LeaseOptions { kubeconfig: Some(taken.clone()) }).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!((std::fs::read_to_string(&taken).unwrap().as_str(), bench.engine.changes().len()), ("mine", 0));
+
+    let relative = LeaseOptions { kubeconfig: Some("k".into()) };
+    assert_eq!(bench.kindmesh().lease(&pool, &relative).await.unwrap_err().kind(), ErrorKind::Config);
 
     let error = bench.kindmesh().lease(&"other".parse().unwrap(), &LeaseOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");

@@ -20,7 +20,10 @@ async fn a_record_comes_back_as_it_was_for_its_owner_alone() {
         let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(bench.state.path().join(path)).unwrap().permissions());
         assert_eq!(mode & 0o777, wanted, "{path}");
     }
+    let log = async || bench.kindmesh().pool_log(&store.pool).await.unwrap();
+    assert!(log().await.is_some_and(|log| log.ends_with("demo/fill.log")));
     assert!(store.forget().unwrap() && !store.forget().unwrap());
+    assert_eq!(log().await, None, "nobody here can fill it");
     store.tidy().unwrap();
     assert_eq!(bench.files(), Vec::<String>::new());
 }
