@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::commands::{build, completion, down, events, export, get, graph, load, mesh, network, pool, rest, status, topics, up, verify};
+use super::commands::{build, completion, doctor, down, events, exec, export, get, graph, load, mesh, network, pool, rest, status, topics, up, verify};
 
 /// Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
 #[derive(Debug, Parser)]
@@ -72,6 +72,8 @@ pub enum Command {
     Up(up::UpArgs),
     /// Remove a fleet, with everything made for it
     Down(down::DownArgs),
+    /// Look for what would go wrong, before anything is made
+    Doctor(doctor::DoctorArgs),
     /// Suspend a fleet: it keeps its memory and gets no processor
     Pause(rest::PauseArgs),
     /// Let a paused fleet go on
@@ -92,6 +94,8 @@ pub enum Command {
     Graph(graph::GraphArgs),
     /// Load images into nodes
     Load(load::LoadArgs),
+    /// Run a command in a node
+    Exec(exec::ExecArgs),
     /// Write logs and states of clusters into a folder
     Export(export::ExportArgs),
     /// List clusters and nodes, print a kubeconfig

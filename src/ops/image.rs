@@ -53,6 +53,35 @@ pub(super) async fn ensure(engine: &dyn Engine, cluster: &ClusterSpec, registry_
         .await
 }
 
+/// Where a cluster's image is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    /// On the engine.
+    Present(String),
+    /// In a registry that the engine reaches.
+    Pullable(String),
+}
+
+/// Finds the image for a cluster without pulling it.
+pub(super) async fn find(engine: &dyn Engine, cluster: &ClusterSpec, registry_config: Option<&Path>) -> Result<Found> {
+    let wanted = wanted(cluster)?;
+    for image in &wanted {
+        if engine.inspect_image(&image.to_string()).await?.is_some() {
+            return Ok(Found::Present(image.to_string()));
+        }
+    }
+    let mut refusals = Vec::new();
+    for image in wanted.iter().filter(|image| image.repository() != OFFLINE_REPOSITORY) {
+        let credentials = registry_config.and_then(|path| credentials_for(path, image.registry()).ok().flatten());
+        match engine.find_in_registry(&image.to_string(), credentials.as_ref()).await {
+            Ok(true) => return Ok(Found::Pullable(image.to_string())),
+            Ok(false) => refusals.push(format!("no {image} in its registry")),
+            Err(error) => refusals.push(error.to_string()),
+        }
+    }
+    Err(missing(&wanted, &refusals, cluster.kubernetes_version.as_ref()))
+}
+
 // === impl NodeImage ===
 
 impl NodeImage {

@@ -11,9 +11,11 @@ pub mod charts;
 mod cluster;
 mod context;
 mod control_plane;
+mod doctor;
 mod down;
 mod error;
 mod events;
+mod exec;
 mod export;
 mod image;
 mod install;
@@ -41,8 +43,10 @@ mod up;
 
 pub use crate::domain::proxy::ProxySettings;
 pub use context::{Kindmesh, KubeconfigTarget};
+pub use doctor::{Check, DoctorReport};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{EventOptions, EventSource, FleetEvent, FleetEvents};
+pub use exec::ExecTarget;
 pub use export::{
     EvidenceReport, EvidenceRequest, ExportOptions, ExportReport, ExportedCluster, ExportedNode, Failure, SeenWait, write_failure,
 };

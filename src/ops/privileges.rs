@@ -190,7 +190,7 @@ async fn try_profile(engine: &Arc<dyn Engine>, image: &str, profile: &Profile) -
 ///
 /// A task of its own: a caller that gives up (deadline, Ctrl-C) must not leave the container behind,
 /// and what runs in it ends by itself at once.
-async fn run(engine: &Arc<dyn Engine>, spec: ContainerSpec) -> Result<String, EngineError> {
+pub(super) async fn run(engine: &Arc<dyn Engine>, spec: ContainerSpec) -> Result<String, EngineError> {
     let engine = engine.clone();
     let image = spec.image.clone();
     let work = async move {

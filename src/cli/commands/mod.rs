@@ -2,8 +2,10 @@
 
 pub mod build;
 pub mod completion;
+pub mod doctor;
 pub mod down;
 pub mod events;
+pub mod exec;
 pub mod export;
 pub mod get;
 pub mod graph;

@@ -20,7 +20,7 @@ use crate::domain::container::ContainerSpec;
 use crate::domain::facts::HostFacts;
 use crate::domain::net::{NetworkInfo, NetworkSpec};
 use crate::engine::{
-    ByteStream, ContainerInfo, ContainerState, Engine, EngineErrorKind as Kind, EngineEvent, ExecOutput, ExecRequest, ImageInfo,
+    AttachRequest, Attached, ByteStream, ContainerInfo, ContainerState, Engine, EngineErrorKind as Kind, EngineEvent, ExecOutput, ExecRequest, ImageInfo,
     PullProgress, RegistryCredentials, Result, Stdin,
 };
 
@@ -208,6 +208,10 @@ impl Engine for FakeEngine {
         }
     }
 
+    async fn attach_exec(&self, container: &str, request: AttachRequest) -> Result<Attached> {
+        self.attach(container, request).await
+    }
+
     async fn put_archive(&self, container: &str, path: &str, tar: ByteStream) -> Result<()> {
         let verb = Verb::PutArchive;
         let object = format!("{container}:{path}");
@@ -254,6 +258,10 @@ impl Engine for FakeEngine {
         self.perform(verb, reference, &faults, || Ok(()), |state| state.pull(reference, credentials))?;
         progress(PullProgress { layers_done: 2, layers: 2, bytes: 2_000, status: "Pull complete".to_owned() });
         Ok(())
+    }
+
+    async fn find_in_registry(&self, reference: &str, _credentials: Option<&RegistryCredentials>) -> Result<bool> {
+        self.call(Verb::FindInRegistry, reference, || Ok(false), |state| Ok(state.registry.contains_key(reference))).await
     }
 
     async fn load_images(&self, tar: ByteStream) -> Result<Vec<String>> {
@@ -340,7 +348,7 @@ impl Engine for FakeEngine {
 
 impl FakeEngine {
     /// A command from its input to its output.
-    async fn run(&self, container: String, request: &ExecRequest, cancel: &CancellationToken, object: &str) -> Result<ExecOutput> {
+    pub(super) async fn run(&self, container: String, request: &ExecRequest, cancel: &CancellationToken, object: &str) -> Result<ExecOutput> {
         let stdin = match &request.stdin {
             None => Vec::new(),
             Some(Stdin::Bytes(bytes)) => bytes.to_vec(),
