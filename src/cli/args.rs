@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::commands::{build, completion, doctor, down, events, exec, export, get, graph, load, mesh, network, pool, rest, status, topics, up, verify};
+use super::commands::{
+    build, completion, doctor, down, events, exec, export, get, graph, load, mesh, network, pool, rest, status, topics, up, verify,
+};
 
 /// Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
 #[derive(Debug, Parser)]
@@ -100,6 +102,8 @@ pub enum Command {
     Export(export::ExportArgs),
     /// List clusters and nodes, print a kubeconfig
     Get(get::GetArgs),
+    /// Print the kubeconfig of a cluster, as `get kubeconfig`
+    Kubeconfig(get::KubeconfigArgs),
     /// Work with the mesh of a fleet
     Mesh(mesh::MeshArgs),
     /// Work with networks

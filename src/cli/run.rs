@@ -7,7 +7,10 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use super::args::{Cli, Command, Globals, OutputFormat};
-use super::commands::{build, completion, doctor, down, events, exec, export, get, graph, load, mesh, network, pool, rest, schema, status, topics, up, verify, version};
+use super::commands::{
+    build, completion, doctor, down, events, exec, export, get, graph, load, mesh, network, pool, rest, schema, status, topics, up, verify,
+    version,
+};
 use super::env::Env;
 use super::errors::CliError;
 use super::evidence::Evidence;
@@ -86,6 +89,7 @@ fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
                 Command::Exec(args) => exec::run(session, args).await,
                 Command::Export(args) => export::run(session, args).await,
                 Command::Get(args) => get::run(session, args).await,
+                Command::Kubeconfig(args) => get::run_kubeconfig(session, args).await,
                 Command::Mesh(args) => mesh::run(session, args).await,
                 Command::Build(args) => build::run(session, args).await,
                 // Handled before: they need no engine.

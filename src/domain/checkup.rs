@@ -113,10 +113,13 @@ pub fn memory(needs: Needs, available: Option<u64>, total: u64) -> Finding {
 /// Whether there is room on the disk of the engine.
 pub fn disk(needs: Needs, free: u64) -> Finding {
     let need = format!("about {} for {}", size(needs.disk), nodes(needs.nodes));
-    let fix = "make room on the engine's disk: remove containers, volumes and images that nobody uses (`docker system df` tells what there is)";
+    let fix =
+        "make room on the engine's disk: remove containers, volumes and images that nobody uses (`docker system df` tells what there is)";
     match free {
         free if free < FULL => Finding::fail(format!("only {} are free on the engine's disk", size(free)), fix),
-        free if free < needs.disk + FULL => Finding::warn(format!("{need} are needed, and {} are free on the engine's disk", size(free)), fix),
+        free if free < needs.disk + FULL => {
+            Finding::warn(format!("{need} are needed, and {} are free on the engine's disk", size(free)), fix)
+        }
         free => Finding::ok(format!("{need} of {} free", size(free))),
     }
 }
@@ -136,7 +139,11 @@ pub fn processors(needs: Needs, cpus: u32) -> Finding {
 
 /// Whether the clocks agree. `ahead`: the engine's is ahead of ours, else behind.
 pub fn clock(skew: Duration, ahead: bool) -> Finding {
-    let why = format!("the clock of the engine's host is {:.1} s {} this machine's", skew.as_secs_f64(), if ahead { "ahead of" } else { "behind" });
+    let why = format!(
+        "the clock of the engine's host is {:.1} s {} this machine's",
+        skew.as_secs_f64(),
+        if ahead { "ahead of" } else { "behind" }
+    );
     let fix = "set both clocks by a time server (`timedatectl set-ntp true`); a virtual machine that slept may need a restart";
     match skew {
         skew if skew <= CLOCK_FINE => Finding::ok(format!("the clocks agree ({:.1} s apart)", skew.as_secs_f64())),
@@ -273,12 +280,14 @@ eth0	broken
         assert_eq!(level(memory(needs, Some(8 << 30), 16 << 30)), Level::Ok);
         assert_eq!(level(memory(needs, Some(1 << 30), 16 << 30)), Level::Warn);
         assert_eq!(level(memory(needs, None, 1 << 30)), Level::Fail);
-        assert_eq!([level(disk(needs, 9 << 30)), level(disk(needs, 1 << 30)), level(disk(needs, 1 << 20))], [Level::Ok, Level::Warn, Level::Fail]);
-        assert_eq!([level(processors(needs, 1)), level(processors(Needs { clusters: 7, ..needs }, 1)), level(processors(needs, 0))], [
-            Level::Ok,
-            Level::Warn,
-            Level::Warn
-        ]);
+        assert_eq!(
+            [level(disk(needs, 9 << 30)), level(disk(needs, 1 << 30)), level(disk(needs, 1 << 20))],
+            [Level::Ok, Level::Warn, Level::Fail]
+        );
+        assert_eq!(
+            [level(processors(needs, 1)), level(processors(Needs { clusters: 7, ..needs }, 1)), level(processors(needs, 0))],
+            [Level::Ok, Level::Warn, Level::Warn]
+        );
         let skew = |seconds| level(clock(Duration::from_secs(seconds), true));
         assert_eq!([skew(1), skew(30), skew(300)], [Level::Ok, Level::Warn, Level::Fail]);
     }

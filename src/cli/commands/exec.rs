@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
+use super::super::env::TERM;
 use super::super::errors::CliError;
 use super::super::exit::Exit;
 use super::super::session::Session;
@@ -82,7 +83,7 @@ pub async fn run(session: &Session, args: &ExecArgs) -> Result<(), CliError> {
         return Err(CliError::new(Exit::Usage, format!("--tty: {why}")).hint("leave out -t; -i alone passes standard input on"));
     }
     let size = if args.tty { Some(terminal::size().map_err(|error| no_terminal(&error))?) } else { None };
-    let request = AttachRequest { cmd: args.command.clone(), env: environment(size.is_some()), stdin: args.stdin, tty: size };
+    let request = AttachRequest { cmd: args.command.clone(), env: environment(session, size.is_some()), stdin: args.stdin, tty: size };
     let target = ExecTarget { fleet: args.fleet.clone(), cluster: args.cluster.clone(), node: args.node.clone() };
     let kindmesh = session.kindmesh(None).await?;
     let (node, mut attached) = session.or_cancelled(kindmesh.exec(&target, request)).await?;
@@ -91,7 +92,11 @@ pub async fn run(session: &Session, args: &ExecArgs) -> Result<(), CliError> {
     let ended = session.cancel().run_until_cancelled(talk(&mut attached, raw.is_some(), &mut sink)).await;
     let code = match ended {
         Some(Ok(())) => attached.control.exit_code().await.map_err(|error| CliError::from(ops::Error::from(error)))?,
-        Some(Err(error)) => return Err(error),
+        Some(Err(error)) => {
+            // Nobody hears it any more.
+            let _ = attached.control.kill().await;
+            return Err(error);
+        }
         None => {
             let killed = attached.control.kill().await;
             let error = CliError::new(Exit::Cancelled, "cancelled: the command was killed");
@@ -165,8 +170,9 @@ fn read_stdin() -> mpsc::Receiver<io::Result<Vec<u8>>> {
 }
 
 /// What a command must know of a terminal.
-fn environment(tty: bool) -> Vec<String> {
-    if tty { vec!["TERM=xterm-256color".to_owned()] } else { Vec::new() }
+fn environment(session: &Session, tty: bool) -> Vec<String> {
+    let kind = session.env().text(TERM).unwrap_or("xterm");
+    if tty { vec![format!("{TERM}={kind}")] } else { Vec::new() }
 }
 
 fn no_terminal(error: &io::Error) -> CliError {

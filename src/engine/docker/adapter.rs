@@ -12,7 +12,8 @@ use crate::domain::container::ContainerSpec;
 use crate::domain::facts::HostFacts;
 use crate::domain::net::{NetworkInfo, NetworkSpec};
 use crate::engine::{
-    AttachRequest, Attached, ByteStream, ContainerInfo, Engine, EngineEvent, ExecOutput, ExecRequest, ImageInfo, PullProgress, RegistryCredentials, Result,
+    AttachRequest, Attached, ByteStream, ContainerInfo, Engine, EngineEvent, ExecOutput, ExecRequest, ImageInfo, PullProgress,
+    RegistryCredentials, Result,
 };
 
 // === impl DockerEngine ===

@@ -20,8 +20,8 @@ use crate::domain::container::ContainerSpec;
 use crate::domain::facts::HostFacts;
 use crate::domain::net::{NetworkInfo, NetworkSpec};
 use crate::engine::{
-    AttachRequest, Attached, ByteStream, ContainerInfo, ContainerState, Engine, EngineErrorKind as Kind, EngineEvent, ExecOutput, ExecRequest, ImageInfo,
-    PullProgress, RegistryCredentials, Result, Stdin,
+    AttachRequest, Attached, ByteStream, ContainerInfo, ContainerState, Engine, EngineErrorKind as Kind, EngineEvent, ExecOutput,
+    ExecRequest, ImageInfo, PullProgress, RegistryCredentials, Result, Stdin,
 };
 
 #[async_trait]
@@ -88,7 +88,9 @@ impl Engine for FakeEngine {
         let lie = || refuse(verb, id, Kind::NotFound, format!("No such container: {id}"));
         let describe = |state: &mut super::state::State| {
             let one = &state.containers[state.container(id, verb)?];
-            Ok(serde_json::json!({"Id": one.id, "Name": format!("/{}", one.name), "Config": {"Env": one.spec.env, "Labels": one.spec.labels}}))
+            Ok(
+                serde_json::json!({"Id": one.id, "Name": format!("/{}", one.name), "Config": {"Env": one.spec.env, "Labels": one.spec.labels}}),
+            )
         };
         self.call(verb, id, lie, describe).await
     }
@@ -348,7 +350,13 @@ impl Engine for FakeEngine {
 
 impl FakeEngine {
     /// A command from its input to its output.
-    pub(super) async fn run(&self, container: String, request: &ExecRequest, cancel: &CancellationToken, object: &str) -> Result<ExecOutput> {
+    pub(super) async fn run(
+        &self,
+        container: String,
+        request: &ExecRequest,
+        cancel: &CancellationToken,
+        object: &str,
+    ) -> Result<ExecOutput> {
         let stdin = match &request.stdin {
             None => Vec::new(),
             Some(Stdin::Bytes(bytes)) => bytes.to_vec(),

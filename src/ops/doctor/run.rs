@@ -66,7 +66,9 @@ impl Kindmesh {
         });
         // Names, ports, the network, room for the pools: as `up` looks at them.
         checks.push(match preflight::check(self, fleet, &inventory).await {
-            Ok(()) => Check::new("fleet", ErrorKind::Conflict, Finding::ok("names and ports are free, and the network has room for every pool")),
+            Ok(()) => {
+                Check::new("fleet", ErrorKind::Conflict, Finding::ok("names and ports are free, and the network has room for every pool"))
+            }
             Err(error) => Check::failed("fleet", &error),
         });
         checks.extend(self.routes(fleet, &host).await);
@@ -104,7 +106,8 @@ impl Kindmesh {
     async fn rights(&self, fleet: &Fleet, facts: &HostFacts, inventory: &Inventory, image: Option<&str>) -> Check {
         const NAME: &str = "privileges";
         let Some(image) = image else {
-            let finding = Finding::warn("what containers may do cannot be tried without a node image", "get an image first, then look again");
+            let finding =
+                Finding::warn("what containers may do cannot be tried without a node image", "get an image first, then look again");
             return Check::new(NAME, ErrorKind::Engine, finding);
         };
         match privileges::choose(self, fleet, facts, inventory, image, &self.fleet_scope()).await {
@@ -159,7 +162,11 @@ impl Kindmesh {
                 let tunnels: Vec<_> = found.into_iter().filter(|route| route.is_tunnel()).collect();
                 if !tunnels.is_empty() {
                     let finding = Finding::warn(
-                        format!("the {what} subnet {subnet} of cluster {} overlaps with {}: pods cannot reach what is behind it", cluster.name, told(&tunnels)),
+                        format!(
+                            "the {what} subnet {subnet} of cluster {} overlaps with {}: pods cannot reach what is behind it",
+                            cluster.name,
+                            told(&tunnels)
+                        ),
                         format!("set another `{what}Subnet`, unless pods need nothing of that VPN"),
                     );
                     checks.push(Check::new(NAME, ErrorKind::Conflict, finding));
@@ -201,11 +208,14 @@ fn cgroups(fleet: &Fleet, facts: &HostFacts) -> Check {
 fn instances(fleet: &Fleet, host: &Host, inventory: &Inventory) -> Check {
     let others = inventory.clusters().flat_map(|(_, nodes)| nodes);
     let others = others.filter(|node| is_running(node) && fleet_of(node) != Some(fleet.name.as_str())).count();
-    let (needed, fix) = (inotify::needed(fleet, others), format!("on the engine's host: `sysctl -w fs.inotify.max_user_instances={}`", inotify::ADVISED));
+    let (needed, fix) =
+        (inotify::needed(fleet, others), format!("on the engine's host: `sysctl -w fs.inotify.max_user_instances={}`", inotify::ADVISED));
     let finding = match host.inotify {
         None => Finding::warn("the limit of inotify instances in the engine's kernel cannot be read", fix),
         Some(limit) if limit < needed => Finding::warn(
-            format!("the engine's kernel has {limit} inotify instances per user, and about {needed} will be needed: \"too many open files\""),
+            format!(
+                "the engine's kernel has {limit} inotify instances per user, and about {needed} will be needed: \"too many open files\""
+            ),
             fix,
         ),
         Some(limit) => Finding::ok(format!("about {needed} of {limit} instances in the engine's kernel")),
@@ -216,7 +226,9 @@ fn instances(fleet: &Fleet, host: &Host, inventory: &Inventory) -> Check {
 fn disk(needs: Needs, host: &Host) -> Finding {
     match host.disk_free {
         Some(free) => checkup::disk(needs, free),
-        None => Finding::warn("what is free on the engine's disk cannot be read without a node image", "get an image first, then look again"),
+        None => {
+            Finding::warn("what is free on the engine's disk cannot be read without a node image", "get an image first, then look again")
+        }
     }
 }
 

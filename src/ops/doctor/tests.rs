@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::DoctorReport;
 use crate::domain::checkup::Level;
-use crate::engine::fake::{ExecReply, FakeEngine, Fault, Verb, When};
 use crate::engine::EngineErrorKind;
+use crate::engine::fake::{ExecReply, FakeEngine, Fault, Verb, When};
 use crate::ops::tests::{IMAGE, engine, fleet};
 use crate::ops::{ErrorKind, Kindmesh};
 

@@ -73,7 +73,9 @@ pub(super) async fn past(engine: &Arc<dyn Engine>, cluster: &str, since: SystemT
         listed.map_err(|error| crate::ops::Error::new(crate::ops::ErrorKind::Cluster, "the API server does not answer").because(error))
     };
     match tokio::time::timeout(CONNECT, listed).await {
-        Ok(Ok(events)) => events.into_iter().filter(|event| event.time >= Some(since)).map(|event| FleetEvent::of_cluster(cluster, event)).collect(),
+        Ok(Ok(events)) => {
+            events.into_iter().filter(|event| event.time >= Some(since)).map(|event| FleetEvent::of_cluster(cluster, event)).collect()
+        }
         Ok(Err(error)) => vec![FleetEvent::notice(cluster, true, "Silent", error.one_line())],
         Err(_) => vec![FleetEvent::notice(cluster, true, "Silent", format!("no answer within {} s", CONNECT.as_secs()))],
     }

@@ -11,7 +11,20 @@ use crate::k8s::events::ClusterEvent;
 
 /// Actions of containers that somebody may want to know of; everything else is what commands in nodes cause.
 const ACTIONS: [&str; 14] = [
-    "create", "start", "restart", "kill", "die", "stop", "oom", "pause", "unpause", "destroy", "rename", "connect", "disconnect", "remove",
+    "create",
+    "start",
+    "restart",
+    "kill",
+    "die",
+    "stop",
+    "oom",
+    "pause",
+    "unpause",
+    "destroy",
+    "rename",
+    "connect",
+    "disconnect",
+    "remove",
 ];
 
 /// Something that happened in a cluster of a fleet, or to its containers and networks.

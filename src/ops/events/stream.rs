@@ -248,7 +248,13 @@ impl Subject {
     }
 
     /// Listens to the clusters that are there and not listened to.
-    async fn listen(&self, known: &mut BTreeMap<String, AbortHandle>, tasks: &mut JoinSet<()>, since: SystemTime, out: &Sender<FleetEvent>) {
+    async fn listen(
+        &self,
+        known: &mut BTreeMap<String, AbortHandle>,
+        tasks: &mut JoinSet<()>,
+        since: SystemTime,
+        out: &Sender<FleetEvent>,
+    ) {
         let Ok(inventory) = Inventory::read(self.engine.as_ref()).await else { return };
         let (key, value) = self.label.split_once('=').unwrap_or((&self.label, ""));
         for (name, nodes) in inventory.clusters() {

@@ -111,7 +111,9 @@ impl Kindmesh {
         let km = self.clone().cancellation(CancellationToken::new());
         let mut missing = Vec::new();
         match tokio::time::timeout(ENGINE.min(request.deadline), km.engine_events(request)).await {
-            Ok(Ok(text)) => missing.extend(root.write("engine-events.log", text.as_bytes()).err().map(|error| format!("engine-events.log: {error}"))),
+            Ok(Ok(text)) => {
+                missing.extend(root.write("engine-events.log", text.as_bytes()).err().map(|error| format!("engine-events.log: {error}")))
+            }
             Ok(Err(error)) => missing.push(format!("engine-events.log: {}", error.one_line())),
             Err(_) => missing.push("engine-events.log: the engine did not tell in time".to_owned()),
         }

@@ -19,7 +19,8 @@ const JOURNAL: usize = 16 << 20;
 /// Bytes of the console that are taken.
 const CONSOLE: u64 = 16 << 20;
 /// Files that are written from elsewhere than the node's logs.
-const OWN: [&str; 7] = ["inspect.json", "serial.log", "kubernetes-version.txt", "journal.log", "kubelet.log", "containerd.log", "images.log"];
+const OWN: [&str; 7] =
+    ["inspect.json", "serial.log", "kubernetes-version.txt", "journal.log", "kubelet.log", "containerd.log", "images.log"];
 
 /// Commands by the file that gets their output, as kind has them. `$1` is the most that may be printed.
 const COMMANDS: [(&str, &str); 6] = [
@@ -29,7 +30,10 @@ const COMMANDS: [(&str, &str); 6] = [
     ("containerd.log", r#"journalctl --no-pager -u containerd.service | tail -c "$1""#),
     ("images.log", "crictl images"),
     // Beside what kind writes: what runs, what is full, where packets go.
-    ("state.log", "uptime; echo; crictl ps -a; echo; ps axo pid,ppid,rss,etime,args --sort=-rss 2>/dev/null | head -n 60; echo; df -h /var /; echo; cat /proc/meminfo | head -n 5; echo; ip address; ip route"),
+    (
+        "state.log",
+        "uptime; echo; crictl ps -a; echo; ps axo pid,ppid,rss,etime,args --sort=-rss 2>/dev/null | head -n 60; echo; df -h /var /; echo; cat /proc/meminfo | head -n 5; echo; ip address; ip route; exit 0",
+    ),
 ];
 
 /// Writes everything a node has to tell into its own folder, and returns what it could not tell. Takes no longer

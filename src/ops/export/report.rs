@@ -70,12 +70,6 @@ pub struct ExportedNode {
 impl Default for ExportOptions {
     /// The only fleet; 256 MiB for a node, 64 MiB for a file, two minutes.
     fn default() -> Self {
-        Self {
-            fleet: None,
-            clusters: Vec::new(),
-            node_bytes: 256 << 20,
-            file_bytes: 64 << 20,
-            deadline: Duration::from_secs(120),
-        }
+        Self { fleet: None, clusters: Vec::new(), node_bytes: 256 << 20, file_bytes: 64 << 20, deadline: Duration::from_secs(120) }
     }
 }

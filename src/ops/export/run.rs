@@ -61,7 +61,8 @@ impl Kindmesh {
         }));
         let (told, asked) = tokio::join!(told, asked);
         if self.cancel.is_cancelled() {
-            return Err(Error::new(ErrorKind::Cancelled, "cancelled: export logs").hint(format!("what was told by then is in {}", folder.display())));
+            return Err(Error::new(ErrorKind::Cancelled, "cancelled: export logs")
+                .hint(format!("what was told by then is in {}", folder.display())));
         }
         let (mut files, mut bytes) = root.written();
         let mut report = Vec::new();
@@ -89,7 +90,8 @@ impl Kindmesh {
     /// This library and the engine.
     async fn describe(&self, folder: &Folder) -> Vec<String> {
         let mut missing = Vec::new();
-        let mut write = |name: &str, text: String| missing.extend(folder.write(name, text.as_bytes()).err().map(|error| format!("{name}: {error}")));
+        let mut write =
+            |name: &str, text: String| missing.extend(folder.write(name, text.as_bytes()).err().map(|error| format!("{name}: {error}")));
         write("kind-version.txt", format!("kindmesh v{}\n", env!("CARGO_PKG_VERSION")));
         match self.engine.facts().await {
             Ok(facts) => {

@@ -14,8 +14,8 @@ use super::unpack::{Limits, unpack};
 use super::{ExportOptions, ExportReport};
 use crate::domain::container::ContainerSpec;
 use crate::domain::labels;
-use crate::engine::fake::{ExecReply, FakeEngine, Fault, When};
 use crate::engine::fake::Verb;
+use crate::engine::fake::{ExecReply, FakeEngine, Fault, When};
 use crate::engine::{ByteStream, Engine as _, EngineErrorKind};
 use crate::ops::{ErrorKind, Kindmesh};
 
@@ -96,7 +96,9 @@ async fn a_fleet_with_a_dead_node_is_exported_without_its_secrets() {
     let states: Vec<(&str, &str)> =
         report.clusters.iter().flat_map(|cluster| &cluster.nodes).map(|node| (node.name.as_str(), node.state.as_str())).collect();
     assert_eq!(states, [("a-control-plane", "running"), ("b-control-plane", "exited")]);
-    for reason in ["images.log: exit code 1: no runtime", "journal and images: the node is exited", "cluster b: node b-control-plane does not run"] {
+    for reason in
+        ["images.log: exit code 1: no runtime", "journal and images: the node is exited", "cluster b: node b-control-plane does not run"]
+    {
         assert!(report.missing.iter().any(|missing| missing.contains(reason)), "{reason}: {:?}", report.missing);
     }
     assert!(report.files > 8 && report.bytes > 0);
