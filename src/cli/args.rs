@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::commands::{
-    build, completion, diff, down, events, export, get, graph, load, mesh, network, pool, prune, rest, status, topics, up, verify,
+    build, completion, diff, doctor, down, events, exec, export, get, graph, load, mesh, network, pool, prune, rest, status, topics, up,
+    verify,
 };
 
 /// Kubernetes clusters in containers, with load balancers, over the Docker Engine API alone
@@ -82,6 +83,8 @@ pub enum Command {
     Down(down::DownArgs),
     /// Remove fleets whose time is over, and what killed processes left
     Prune(prune::PruneArgs),
+    /// Look for what would go wrong, before anything is made
+    Doctor(doctor::DoctorArgs),
     /// Suspend a fleet: it keeps its memory and gets no processor
     Pause(rest::PauseArgs),
     /// Let a paused fleet go on
@@ -102,10 +105,14 @@ pub enum Command {
     Graph(graph::GraphArgs),
     /// Load images into nodes
     Load(load::LoadArgs),
+    /// Run a command in a node
+    Exec(exec::ExecArgs),
     /// Write logs and states of clusters into a folder
     Export(export::ExportArgs),
     /// List clusters and nodes, print a kubeconfig
     Get(get::GetArgs),
+    /// Print the kubeconfig of a cluster, as `get kubeconfig`
+    Kubeconfig(get::KubeconfigArgs),
     /// Work with the mesh of a fleet
     Mesh(mesh::MeshArgs),
     /// Work with networks

@@ -99,7 +99,7 @@ impl From<ops::Error> for CliError {
 }
 
 /// The exit code of a class of failures.
-fn exit_of(kind: ops::ErrorKind) -> Exit {
+pub(super) fn exit_of(kind: ops::ErrorKind) -> Exit {
     match kind {
         ops::ErrorKind::Config => Exit::Config,
         ops::ErrorKind::Engine => Exit::Engine,

@@ -45,7 +45,7 @@ impl Evidence {
     /// [`Exit::Failure`] when the folder cannot be made.
     pub fn open(command: &'static str, folder: &Path, recorder: Option<Arc<Recorder>>) -> Result<Self, CliError> {
         let made = !folder.exists();
-        std::fs::create_dir_all(folder).map_err(|error| {
+        private_dirs(folder).map_err(|error| {
             CliError::new(Exit::Failure, format!("make folder {}", folder.display()))
                 .because(&error)
                 .hint("--evidence names a folder that may be written to, or one that can be made; no cluster was touched")
@@ -113,6 +113,15 @@ impl Evidence {
             Ok(Err(_)) | Err(_) => Ok(()),
         }
     }
+}
+
+/// Makes a folder, and those above it, for its owner alone; one that is there stays as it is.
+fn private_dirs(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 #[cfg(test)]

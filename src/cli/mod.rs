@@ -27,6 +27,7 @@ pub mod span_layer;
 pub mod style;
 pub mod summary;
 pub mod table;
+pub mod terminal;
 pub mod timings;
 pub mod watch;
 

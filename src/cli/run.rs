@@ -8,8 +8,8 @@ use clap::error::ErrorKind;
 
 use super::args::{Cli, Command, Globals, OutputFormat};
 use super::commands::{
-    build, completion, diff, down, events, export, get, graph, load, mesh, network, pool, prune, rest, schema, status, topics, up, verify,
-    version,
+    build, completion, diff, doctor, down, events, exec, export, get, graph, load, mesh, network, pool, prune, rest, schema, status,
+    topics, up, verify, version,
 };
 use super::env::Env;
 use super::errors::CliError;
@@ -33,7 +33,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env, terminals: Termin
     };
     let printer = Printer::new(&cli.globals, &env, terminals);
     match start(cli, env, &printer) {
-        Ok(()) => Exit::Success.into(),
+        Ok(code) => code,
         Err(error) => {
             printer.error(&error);
             error.kind.into()
@@ -42,21 +42,25 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env, terminals: Termin
 }
 
 /// Makes ready what listens, and runs the command: what needs no engine right here, the rest in a runtime.
-fn start(cli: Cli, env: Env, printer: &Printer) -> Result<(), CliError> {
+fn start(cli: Cli, env: Env, printer: &Printer) -> Result<ExitCode, CliError> {
     let timings = cli.command.timings().map(|(title, file)| Timings::open(title, file)).transpose()?;
     let recorder = timings.as_ref().map(Timings::recorder);
     let evidence = cli.command.evidence().map(|(title, folder)| Evidence::open(title, folder, recorder.clone())).transpose()?;
     let recorder = recorder.or_else(|| evidence.as_ref().map(Evidence::recorder));
     logging::install(printer, cli.globals.verbose, &env, recorder)?;
-    match cli.command {
+    let done = match cli.command {
         Command::Network(args) => network::run(printer, &args),
         Command::Schema => schema::run(printer),
         Command::Completion(args) => completion::run(printer, &args),
         Command::Version => version::run(printer),
         Command::Environment => topics::run_environment(printer),
         Command::ExitCodes => topics::run_exit_codes(printer),
-        command => with_engine(&command, &Session::new(cli.globals, env, printer.clone(), timings).with_evidence(evidence)),
-    }
+        command => {
+            let session = Session::new(cli.globals, env, printer.clone(), timings).with_evidence(evidence);
+            return with_engine(&command, &session).map(|()| session.exit_code());
+        }
+    };
+    done.map(|()| Exit::Success.into())
 }
 
 fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
@@ -73,6 +77,7 @@ fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
                 Command::Diff(args) => diff::run(session, args).await,
                 Command::Down(args) => down::run(session, args).await,
                 Command::Prune(args) => prune::run(session, args).await,
+                Command::Doctor(args) => doctor::run(session, args).await,
                 Command::Pause(args) => rest::pause(session, args).await,
                 Command::Resume(args) => rest::resume(session, args).await,
                 Command::Stop(args) => rest::stop(session, args).await,
@@ -83,8 +88,10 @@ fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
                 Command::Graph(args) => graph::run(session, args).await,
                 Command::Load(args) => load::run(session, args).await,
                 Command::Events(args) => events::run(session, args).await,
+                Command::Exec(args) => exec::run(session, args).await,
                 Command::Export(args) => export::run(session, args).await,
                 Command::Get(args) => get::run(session, args).await,
+                Command::Kubeconfig(args) => get::run_kubeconfig(session, args).await,
                 Command::Mesh(args) => mesh::run(session, args).await,
                 Command::Build(args) => build::run(session, args).await,
                 // Handled before: they need no engine.

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -42,6 +44,8 @@ pub struct Session {
     evidence: Option<Evidence>,
     /// The fleet that the command is for, once that is known.
     fleet: Mutex<Option<FleetName>>,
+    /// How the program ends when nothing failed.
+    code: AtomicU8,
 }
 
 // === impl Session ===
@@ -53,7 +57,7 @@ impl Session {
         let recorder = timings.as_ref().map(|timings| timings.recorder() as Arc<dyn Reporter>);
         let reporter = printer.reporter(std::iter::once(summary.clone() as Arc<dyn Reporter>).chain(recorder));
         let cancel = CancellationToken::new();
-        Self { globals, env, printer, cancel, summary, reporter, timings, evidence: None, fleet: Mutex::default() }
+        Self { globals, env, printer, cancel, summary, reporter, timings, evidence: None, fleet: Mutex::default(), code: AtomicU8::new(0) }
     }
 
     /// Keeps the evidence of a failure.
@@ -72,6 +76,16 @@ impl Session {
     /// What keeps the evidence of a failure, when that was asked for.
     pub fn evidence(&self) -> Option<&Evidence> {
         self.evidence.as_ref()
+    }
+
+    /// Ends the program with this exit code when nothing fails: that of a command in a node.
+    pub fn end_with(&self, code: u8) {
+        self.code.store(code, Ordering::Relaxed);
+    }
+
+    /// How the program ends when nothing failed.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code.load(Ordering::Relaxed))
     }
 
     /// The fleet that the command is for, as far as that is known.

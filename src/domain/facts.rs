@@ -1,5 +1,7 @@
 //! What is known of the engine and its host, as plain data.
 
+use std::time::SystemTime;
+
 use serde::Serialize;
 
 use super::version::EngineApiVersion;
@@ -33,6 +35,9 @@ pub struct HostFacts {
     pub cpus: u32,
     /// Memory the engine sees, in bytes.
     pub memory_bytes: u64,
+    /// Its clock, when the facts were read; old engines may not tell.
+    #[serde(skip)]
+    pub system_time: Option<SystemTime>,
 }
 
 // === impl HostFacts ===

@@ -1,5 +1,6 @@
 //! Pure rules: no I/O, no clock, no environment, no async.
 
+pub mod checkup;
 pub mod container;
 pub mod diff;
 pub mod facts;

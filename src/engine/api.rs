@@ -11,7 +11,7 @@ use futures_util::stream::BoxStream;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::Result;
+use super::{AttachRequest, Attached, Result};
 use crate::domain::container::{ContainerSpec, Protocol};
 use crate::domain::facts::HostFacts;
 use crate::domain::net::{NetworkInfo, NetworkSpec};
@@ -103,6 +103,9 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// A non-zero exit code is no error here; a command that cannot be found has exit code 126 or 127.
     async fn exec(&self, container: &str, request: ExecRequest, cancel: &CancellationToken) -> Result<ExecOutput>;
 
+    /// Starts a command in a container and hands out both ends of it, for people who talk to it.
+    async fn attach_exec(&self, container: &str, request: AttachRequest) -> Result<Attached>;
+
     /// Unpacks a tar stream under `path` (a folder that exists and is no tmpfs) of a container.
     async fn put_archive(&self, container: &str, path: &str, tar: ByteStream) -> Result<()>;
 
@@ -119,6 +122,9 @@ pub trait Engine: Send + Sync + fmt::Debug {
         credentials: Option<&RegistryCredentials>,
         progress: &(dyn Fn(PullProgress) + Send + Sync),
     ) -> Result<()>;
+
+    /// Whether the engine finds an image in its registry, without pulling it.
+    async fn find_in_registry(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<bool>;
 
     /// Loads a `docker save` archive; returns the references and IDs it loaded.
     async fn load_images(&self, tar: ByteStream) -> Result<Vec<String>>;

@@ -4,6 +4,7 @@
 //! engine, and a recording fake stands beside it.
 
 mod api;
+mod attach;
 pub mod connect;
 mod docker;
 mod error;
@@ -12,5 +13,6 @@ pub mod files;
 pub mod registry;
 
 pub use api::*;
+pub use attach::{AttachRequest, Attached, AttachedControl, OutputPiece, TerminalSize};
 pub use docker::{Deadlines, DockerEngine};
 pub use error::{EngineError, EngineErrorKind, Result};

@@ -56,12 +56,48 @@ pub(super) async fn ensure(engine: &dyn Engine, cluster: &ClusterSpec, registry_
 /// The reference that the nodes of a cluster would be made from, without pulling it.
 pub(super) async fn look_up(engine: &dyn Engine, cluster: &ClusterSpec) -> Result<String> {
     let wanted = wanted(cluster)?;
-    for image in &wanted {
+    match (present(engine, &wanted).await?, wanted.first()) {
+        (Some(reference), _) => Ok(reference),
+        (None, Some(first)) => Ok(first.to_string()),
+        (None, None) => Err(missing(&wanted, &[], cluster.kubernetes_version.as_ref())),
+    }
+}
+
+/// The first of these that the engine has.
+async fn present(engine: &dyn Engine, wanted: &[ImageRef]) -> Result<Option<String>> {
+    for image in wanted {
         if engine.inspect_image(&image.to_string()).await?.is_some() {
-            return Ok(image.to_string());
+            return Ok(Some(image.to_string()));
         }
     }
-    wanted.first().map(ToString::to_string).ok_or_else(|| missing(&wanted, &[], cluster.kubernetes_version.as_ref()))
+    Ok(None)
+}
+
+/// Where a cluster's image is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    /// On the engine.
+    Present(String),
+    /// In a registry that the engine reaches.
+    Pullable(String),
+}
+
+/// Finds the image for a cluster without pulling it.
+pub(super) async fn find(engine: &dyn Engine, cluster: &ClusterSpec, registry_config: Option<&Path>) -> Result<Found> {
+    let wanted = wanted(cluster)?;
+    if let Some(reference) = present(engine, &wanted).await? {
+        return Ok(Found::Present(reference));
+    }
+    let mut refusals = Vec::new();
+    for image in wanted.iter().filter(|image| image.repository() != OFFLINE_REPOSITORY) {
+        let credentials = registry_config.and_then(|path| credentials_for(path, image.registry()).ok().flatten());
+        match engine.find_in_registry(&image.to_string(), credentials.as_ref()).await {
+            Ok(true) => return Ok(Found::Pullable(image.to_string())),
+            Ok(false) => refusals.push(format!("no {image} in its registry")),
+            Err(error) => refusals.push(error.to_string()),
+        }
+    }
+    Err(missing(&wanted, &refusals, cluster.kubernetes_version.as_ref()))
 }
 
 // === impl NodeImage ===

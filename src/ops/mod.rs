@@ -12,9 +12,11 @@ mod cluster;
 mod context;
 mod control_plane;
 mod diff;
+mod doctor;
 mod down;
 mod error;
 mod events;
+mod exec;
 mod export;
 mod holder;
 mod image;
@@ -45,8 +47,10 @@ mod up;
 
 pub use crate::domain::proxy::ProxySettings;
 pub use context::{Kindmesh, KubeconfigTarget};
+pub use doctor::{Check, DoctorReport};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{EventOptions, EventSource, FleetEvent, FleetEvents};
+pub use exec::ExecTarget;
 pub use export::{
     EvidenceReport, EvidenceRequest, ExportOptions, ExportReport, ExportedCluster, ExportedNode, Failure, SeenWait, write_failure,
 };

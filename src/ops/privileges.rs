@@ -192,7 +192,7 @@ async fn try_profile(engine: &Arc<dyn Engine>, helper: &ContainerSpec, profile: 
 ///
 /// A task of its own: a caller that gives up (deadline, Ctrl-C) must not leave the container behind,
 /// and what runs in it ends by itself at once.
-async fn run(engine: &Arc<dyn Engine>, spec: ContainerSpec) -> Result<String, EngineError> {
+pub(super) async fn run(engine: &Arc<dyn Engine>, spec: ContainerSpec) -> Result<String, EngineError> {
     let engine = engine.clone();
     let image = spec.image.clone();
     let work = async move {

@@ -22,7 +22,7 @@ use crate::engine::fake::FakeEngine;
 pub(super) const IMAGE: &str = "kindmesh/node:v1.34.4";
 
 /// An engine with a node image.
-fn engine() -> Arc<FakeEngine> {
+pub(super) fn engine() -> Arc<FakeEngine> {
     let engine = FakeEngine::new();
     engine.add_image(IMAGE, &[]);
     Arc::new(engine)
@@ -32,7 +32,7 @@ fn kindmesh(engine: &Arc<FakeEngine>) -> Kindmesh {
     Kindmesh::new(engine.clone())
 }
 
-fn fleet(name: &str) -> Fleet {
+pub(super) fn fleet(name: &str) -> Fleet {
     Fleet::builder(name).cluster_prefix(name).clusters(2).build().unwrap()
 }
 

@@ -16,17 +16,21 @@ fn help() {
     Commands:
       up          Create a fleet, or complete it
       down        Remove a fleet, with everything made for it
+      doctor      Look for what would go wrong, before anything is made
       pause       Suspend a fleet: it keeps its memory and gets no processor
       resume      Let a paused fleet go on
       stop        Stop a fleet, keeping what is on its volumes
       start       Start a stopped fleet
       pool        Lease fleets that were made beforehand
       status      Show fleets: clusters, nodes, pools, addresses
+      events      Show what happens to a fleet: events of Kubernetes and of the engine
       verify      Prove a mesh by traffic
       graph       Draw a fleet as SVG or Mermaid
       load        Load images into nodes
+      exec        Run a command in a node
       export      Write logs and states of clusters into a folder
       get         List clusters and nodes, print a kubeconfig
+      kubeconfig  Print the kubeconfig of a cluster, as `get kubeconfig`
       mesh        Work with the mesh of a fleet
       network     Work with networks
       build       Build images
@@ -81,6 +85,7 @@ fn help_of_up() {
           --prune                         Remove clusters of the fleet that its description no longer has
           --warm <N>                      Keep a warm pool of N such fleets, suspended, for `kindmesh pool lease`; 0 gives it up
           --timings <FILE>                Write where the time went: a Chrome trace, and a chart beside it with the extension .svg
+          --evidence <DIR>                When it fails, write logs, events and last-seen states into this folder
       -h, --help                          Print help
 
     Mesh:

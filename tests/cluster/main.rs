@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends at the first surprise")]
 #![expect(clippy::print_stdout, reason = "the stages of long tests are told to those who run them with --nocapture")]
 
+mod commands;
 mod convergence;
 mod interop;
 mod lifecycle;

@@ -37,9 +37,10 @@ struct NodesArgs {
     cluster: Option<String>,
 }
 
+/// Flags of `get kubeconfig` and `kubeconfig`.
 #[derive(Debug, Args)]
 #[command(after_help = KUBECONFIG_EXAMPLES)]
-struct KubeconfigArgs {
+pub struct KubeconfigArgs {
     /// The cluster [default: the only one there is]
     #[arg(long, visible_alias = "name", value_name = "NAME")]
     cluster: Option<String>,
@@ -75,6 +76,14 @@ pub async fn run(session: &Session, args: &GetArgs) -> Result<(), CliError> {
         GetCommand::Nodes(args) => nodes(session, &kindmesh, args).await,
         GetCommand::Kubeconfig(args) => kubeconfig(session, &kindmesh, args).await,
     }
+}
+
+/// Runs `kubeconfig`, which is short for `get kubeconfig`.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_kubeconfig(session: &Session, args: &KubeconfigArgs) -> Result<(), CliError> {
+    kubeconfig(session, &session.kindmesh(None).await?, args).await
 }
 
 async fn clusters(session: &Session, kindmesh: &Kindmesh) -> Result<(), CliError> {

@@ -19,6 +19,7 @@ fn facts() -> HostFacts {
         backing_filesystem: Some("extfs".into()),
         cpus: 2,
         memory_bytes: 1 << 34,
+        system_time: None,
     }
 }
 

@@ -13,8 +13,8 @@ use crate::domain::container::ContainerSpec;
 use crate::domain::facts::HostFacts;
 use crate::domain::net::{NetworkInfo, NetworkSpec};
 use crate::engine::{
-    ByteStream, ContainerInfo, Engine, EngineEvent, ExecOutput, ExecRequest, ImageInfo, PullProgress, RegistryCredentials, Result,
-    VolumeInfo,
+    AttachRequest, Attached, ByteStream, ContainerInfo, Engine, EngineEvent, ExecOutput, ExecRequest, ImageInfo, PullProgress,
+    RegistryCredentials, Result, VolumeInfo,
 };
 
 // === impl DockerEngine ===
@@ -113,6 +113,10 @@ impl Engine for DockerEngine {
         self.exec(container, request, cancel).await
     }
 
+    async fn attach_exec(&self, container: &str, request: AttachRequest) -> Result<Attached> {
+        self.attach_exec(container, request).await
+    }
+
     async fn put_archive(&self, container: &str, path: &str, tar: ByteStream) -> Result<()> {
         self.put_archive(container, path, tar).await
     }
@@ -132,6 +136,10 @@ impl Engine for DockerEngine {
         progress: &(dyn Fn(PullProgress) + Send + Sync),
     ) -> Result<()> {
         self.pull_image(reference, credentials, progress).await
+    }
+
+    async fn find_in_registry(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<bool> {
+        self.find_in_registry(reference, credentials).await
     }
 
     async fn load_images(&self, tar: ByteStream) -> Result<Vec<String>> {

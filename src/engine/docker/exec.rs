@@ -23,7 +23,7 @@ use crate::event::ENGINE_SPAN;
 
 /// What is tried, in error messages; the object is `kubeadm in <container>`. Arguments are left
 /// out: they may hold secrets.
-const VERB: &str = "run";
+pub(super) const VERB: &str = "run";
 
 /// How long a command may go on, or go without an exit code, after its output has ended. A connection
 /// that is cut cleanly looks like the end of the output; a command that runs on tells the difference.
@@ -126,7 +126,7 @@ impl DockerEngine {
     }
 
     /// The exit code, once the command has ended: the end of its output may come a little earlier.
-    async fn exit_code(&self, id: &str, object: &str) -> Result<i64> {
+    pub(super) async fn exit_code(&self, id: &str, object: &str) -> Result<i64> {
         let end = Instant::now() + CODE_LIMIT;
         let mut pause = Duration::from_millis(5);
         loop {
@@ -214,7 +214,7 @@ fn could_not_enter(result: &Result<ExecOutput>) -> bool {
 }
 
 /// `kubeadm in <container>`: the program, or what a shell is to begin with where that is one.
-fn object(container: &str, cmd: &[String]) -> String {
+pub(super) fn object(container: &str, cmd: &[String]) -> String {
     let words: Vec<&str> = cmd.iter().map(String::as_str).collect();
     let program = match words.as_slice() {
         [] => "nothing",

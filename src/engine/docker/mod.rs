@@ -5,6 +5,7 @@
 
 mod adapter;
 mod archive;
+mod attach;
 mod body;
 mod client;
 mod container;

@@ -27,6 +27,17 @@ struct Layer {
 // === impl DockerEngine ===
 
 impl DockerEngine {
+    /// Whether its registry has an image, and lets us have it.
+    pub(super) async fn find_in_registry(&self, reference: &str, credentials: Option<&RegistryCredentials>) -> Result<bool> {
+        const VERB: &str = "look in the registry for";
+        let asked = self.docker.inspect_registry_image(reference, credentials.map(header));
+        match self.call(VERB, reference, asked).await.map_err(refine) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Pulls an image and makes sure that it is there.
     pub(super) async fn pull_image(
         &self,

@@ -46,6 +46,7 @@ pub(super) fn facts(api_version: EngineApiVersion, version: SystemVersion, info:
         backing_filesystem: backing,
         cpus: info.ncpu.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
         memory_bytes: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
+        system_time: info.system_time.and_then(|time| time.parse::<jiff::Timestamp>().ok()).map(Into::into),
     }
 }
 

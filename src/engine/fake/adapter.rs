@@ -21,8 +21,8 @@ use crate::domain::container::ContainerSpec;
 use crate::domain::facts::HostFacts;
 use crate::domain::net::{NetworkInfo, NetworkSpec};
 use crate::engine::{
-    ByteStream, ContainerInfo, ContainerState, Engine, EngineErrorKind as Kind, EngineEvent, ExecOutput, ExecRequest, ImageInfo,
-    PullProgress, RegistryCredentials, Result, Stdin, VolumeInfo,
+    AttachRequest, Attached, ByteStream, ContainerInfo, ContainerState, Engine, EngineErrorKind as Kind, EngineEvent, ExecOutput,
+    ExecRequest, ImageInfo, PullProgress, RegistryCredentials, Result, Stdin, VolumeInfo,
 };
 
 #[async_trait]
@@ -211,6 +211,10 @@ impl Engine for FakeEngine {
         }
     }
 
+    async fn attach_exec(&self, container: &str, request: AttachRequest) -> Result<Attached> {
+        self.attach(container, request).await
+    }
+
     async fn put_archive(&self, container: &str, path: &str, tar: ByteStream) -> Result<()> {
         let verb = Verb::PutArchive;
         let object = format!("{container}:{path}");
@@ -257,6 +261,10 @@ impl Engine for FakeEngine {
         self.perform(verb, reference, &faults, || Ok(()), |state| state.pull(reference, credentials))?;
         progress(PullProgress { layers_done: 2, layers: 2, bytes: 2_000, status: "Pull complete".to_owned() });
         Ok(())
+    }
+
+    async fn find_in_registry(&self, reference: &str, _credentials: Option<&RegistryCredentials>) -> Result<bool> {
+        self.call(Verb::FindInRegistry, reference, || Ok(false), |state| Ok(state.registry.contains_key(reference))).await
     }
 
     async fn load_images(&self, tar: ByteStream) -> Result<Vec<String>> {
@@ -359,7 +367,13 @@ impl Engine for FakeEngine {
 
 impl FakeEngine {
     /// A command from its input to its output.
-    async fn run(&self, container: String, request: &ExecRequest, cancel: &CancellationToken, object: &str) -> Result<ExecOutput> {
+    pub(super) async fn run(
+        &self,
+        container: String,
+        request: &ExecRequest,
+        cancel: &CancellationToken,
+        object: &str,
+    ) -> Result<ExecOutput> {
         let stdin = match &request.stdin {
             None => Vec::new(),
             Some(Stdin::Bytes(bytes)) => bytes.to_vec(),

@@ -25,10 +25,12 @@ pub enum Verb {
     UnpauseContainer,
     ContainerLogs,
     Exec,
+    AttachExec,
     PutArchive,
     GetArchive,
     InspectImage,
     PullImage,
+    FindInRegistry,
     LoadImages,
     SaveImages,
     ImportImage,
@@ -75,11 +77,12 @@ impl Verb {
             Verb::PauseContainer => "pause container",
             Verb::UnpauseContainer => "unpause container",
             Verb::ContainerLogs => "read logs of container",
-            Verb::Exec => "run",
+            Verb::Exec | Verb::AttachExec => "run",
             Verb::PutArchive => "unpack into",
             Verb::GetArchive => "pack from",
             Verb::InspectImage => "inspect image",
             Verb::PullImage => "pull image",
+            Verb::FindInRegistry => "look in the registry for",
             Verb::LoadImages => "load images",
             Verb::SaveImages => "save images",
             Verb::ImportImage => "import image",
@@ -110,6 +113,7 @@ impl Verb {
                 | Verb::InspectImage
                 | Verb::SaveImages
                 | Verb::ListVolumes
+                | Verb::FindInRegistry
                 | Verb::VolumeExists
                 | Verb::Events
                 | Verb::PastEvents

@@ -194,6 +194,8 @@ impl State {
             );
         }
         container.state = to;
+        let (name, labels) = (container.name.clone(), container.spec.labels.clone());
+        self.tell_of(&name, if paused { "pause" } else { "unpause" }, &labels);
         Ok(())
     }
 

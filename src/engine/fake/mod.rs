@@ -18,6 +18,7 @@
 //! ```
 
 mod adapter;
+mod attach;
 mod calls;
 mod container;
 mod engine;

@@ -49,6 +49,7 @@ impl State {
                 backing_filesystem: Some("extfs".to_owned()),
                 cpus: 4,
                 memory_bytes: 8 << 30,
+                system_time: None,
             },
             networks: vec![Network::default_bridge()],
             containers: Vec::new(),

@@ -43,7 +43,26 @@ async fn ask(server: &ApiServer, folder: &Folder) -> Result<(), Vec<String>> {
     write("events.log", events.map(event_lines));
     write("nodes.txt", nodes.map(|nodes| node_lines(&nodes)));
     write("pods.txt", pods.map(|pods| pods.iter().map(|pod| format!("{pod}\n")).collect()));
+    match mesh_lines(server).await {
+        Ok(None) => {}
+        Ok(Some(text)) => write("mesh.txt", Ok(text)),
+        Err(error) => write("mesh.txt", Err(error)),
+    }
     if failed.is_empty() { Ok(()) } else { Err(failed) }
+}
+
+/// What the cluster is in a mesh; logs of istiod and of proxies are with those of the nodes' pods.
+async fn mesh_lines(server: &ApiServer) -> k8s::Result<Option<String>> {
+    let Some(control_plane) = k8s::istio::control_plane(server).await? else { return Ok(None) };
+    let (network, remote) = tokio::try_join!(k8s::mesh_objects::namespace_network(server), k8s::istio::remote_clusters(server))?;
+    Ok(Some(format!(
+        "mesh: {}\nistio: {}\nnetwork: {}\nknows: {}\nproblem: {}\n",
+        control_plane.mesh_id.as_deref().unwrap_or("-"),
+        control_plane.version,
+        network.as_deref().unwrap_or("-"),
+        remote.join(", "),
+        control_plane.problem.as_deref().unwrap_or("none"),
+    )))
 }
 
 fn node_lines(nodes: &[k8s::nodes::NodeState]) -> String {

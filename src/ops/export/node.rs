@@ -32,7 +32,7 @@ const COMMANDS: [(&str, &str); 6] = [
     // Beside what kind writes: what runs, what is full, where packets go.
     (
         "state.log",
-        "uptime; echo; crictl ps -a; echo; ps axo pid,ppid,rss,etime,args --sort=-rss 2>/dev/null | head -n 60; echo; df -h /var /; echo; cat /proc/meminfo | head -n 5; echo; ip address; ip route",
+        "uptime; echo; crictl ps -a; echo; ps axo pid,ppid,rss,etime,args --sort=-rss 2>/dev/null | head -n 60; echo; df -h /var /; echo; cat /proc/meminfo | head -n 5; echo; ip address; ip route; exit 0",
     ),
 ];
 

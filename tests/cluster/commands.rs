@@ -1,0 +1,234 @@
+//! The commands for looking and reaching into a fleet, on one cluster: doctor, export, exec, events, status --watch,
+//! evidence of a failure.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Bench, eventually};
+
+const FLEET: &str = "cmds";
+const NODE: &str = "cmds1-control-plane";
+const STEP: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_cluster_is_looked_at_from_every_side() {
+    let bench = Bench::new(FLEET).await;
+    bench.fleet_file("clusterPrefix: cmds\nclusters: 1\n");
+    healthy_host(&bench);
+    bench.kindmesh(["up", "-f", "kindmesh.yaml", "--evidence", "none"]).ok();
+    assert!(!bench.dir.path().join("none").exists(), "evidence of nothing");
+
+    exported(&bench).await;
+    commands_in_nodes(&bench);
+    followed(&bench).await;
+    watched(&bench).await;
+    failed_with_evidence(&bench).await;
+}
+
+fn healthy_host(bench: &Bench) {
+    let ran = bench.kindmesh(["doctor", "-o", "json"]);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+    assert_eq!((ran.code, report["failed"].as_u64()), (Some(0), Some(0)), "{report:#}");
+    let ok = |name: &str| report["checks"].as_array().unwrap().iter().any(|check| check["name"] == name && check["level"] != "fail");
+    for name in
+        ["engine", "cgroups", "image", "privileges", "inotify", "memory", "disk", "processors", "clock", "kubeconfig", "fleet", "routes"]
+    {
+        assert!(ok(name), "{name}: {report:#}");
+    }
+    // The probe saw the engine's own disk and clock.
+    let why = |name: &str| report["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).unwrap()["why"].to_string();
+    assert!(why("disk").contains("free"), "{report:#}");
+    assert!(why("clock").contains("agree"), "{report:#}");
+    let text = bench.kindmesh(["doctor"]).text();
+    assert!(text.starts_with("ok    engine"), "{text}");
+}
+
+async fn exported(bench: &Bench) {
+    let report = bench.kindmesh(["export", "logs", "logs", "-o", "json"]).json();
+    let folder = bench.dir.path().join("logs");
+    let text = |path: &str| std::fs::read_to_string(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}; {report:#}"));
+    assert_eq!(report["missing"], serde_json::json!([]), "{report:#}");
+    assert!(text(&format!("{NODE}/journal.log")).len() > 1000);
+    assert!(text(&format!("{NODE}/kubelet.log")).contains("kubelet"));
+    assert!(text(&format!("{NODE}/containerd.log")).contains("containerd"));
+    assert!(text(&format!("{NODE}/images.log")).contains("etcd"));
+    assert!(text(&format!("{NODE}/kubernetes-version.txt")).starts_with('v'));
+    assert!(text(&format!("{NODE}/inspect.json")).contains("io.x-k8s.kind.cluster"));
+    assert!(text("kubernetes/cmds1/pods.txt").contains("kube-system/etcd-"));
+    assert!(text("kubernetes/cmds1/events.log").contains("Normal"));
+    let logs: Vec<_> = std::fs::read_dir(folder.join(NODE).join("containers")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(logs.len() >= 5 && logs.iter().all(|log| log.is_file() && !log.is_symlink()), "{logs:?}");
+
+    // No key and no token of the cluster is in it.
+    let secrets = "grep -hoE '(client-key-data|token): .*' /etc/kubernetes/*.conf | cut -d' ' -f2 | cut -c1-60; \
+                   sed -n 2p /etc/kubernetes/pki/ca.key; sed -n 2p /etc/kubernetes/pki/sa.key; kubeadm token list -o jsonpath='{.token}'";
+    let (_, secrets) = bench.in_node(NODE, secrets).await;
+    let secrets: Vec<&str> = secrets.split_whitespace().filter(|secret| secret.len() > 20).collect();
+    assert!(secrets.len() >= 4, "{} secrets", secrets.len());
+    let mut files = 0;
+    every_file(&folder, &mut |path, content| {
+        files += 1;
+        assert!(secrets.iter().all(|secret| !content.contains(secret)), "{} has a secret", path.display());
+    });
+    assert_eq!(Some(files), report["files"].as_u64().map(|count| count + logs.len() as u64), "second names count once");
+}
+
+fn every_file(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
+    assert_eq!(std::fs::metadata(folder).unwrap().permissions().mode() & 0o077, 0, "{}", folder.display());
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            every_file(&path, look);
+        } else {
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{}", path.display());
+            look(&path, &String::from_utf8_lossy(&std::fs::read(&path).unwrap()));
+        }
+    }
+}
+
+fn commands_in_nodes(bench: &Bench) {
+    let ran = bench.kindmesh(["exec", "--", "sh", "-c", "echo out; echo err >&2; exit 7"]);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(7), "out\n", "err\n"));
+    assert_eq!(bench.kindmesh(["exec", "--node", NODE, "--", "hostname"]).text().trim(), NODE);
+    let mut piped =
+        bench.command(["exec", "--cluster", "cmds1", "-i", "--", "wc", "-c"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    piped.stdin.take().unwrap().write_all(&vec![b'x'; 300_000]).unwrap();
+    let output = piped.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "300000");
+    let document = bench.kindmesh(["exec", "-o", "json", "--", "cat", "/kind/version"]).json();
+    assert_eq!((document["node"].as_str(), document["exitCode"].as_i64()), (Some(NODE), Some(0)));
+    bench.kindmesh(["exec", "-t", "--", "true"]).failed(2);
+    bench.kindmesh(["exec", "--node", "nobody", "--", "true"]).failed(9);
+    // Ctrl-C ends the command in the node, too.
+    let running = Followed::spawn(bench, &["exec", "--", "sh", "-c", "echo begun; exec sleep 3071"]);
+    running.until("begun");
+    assert_eq!(running.interrupted(), Some(130));
+    let left = bench.kindmesh(["exec", "--", "sh", "-c", "ps ax | grep -c '[s]leep 3071' || true"]).text();
+    assert_eq!(left.trim(), "0");
+    let internal = bench.kindmesh(["kubeconfig", "--internal"]).text();
+    assert!(internal.contains(&format!("https://{NODE}:6443")), "no internal address");
+}
+
+async fn followed(bench: &Bench) {
+    let past = bench.kindmesh(["events", "-o", "json"]).text();
+    let events: Vec<Value> = past.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for source in ["engine", "kubernetes"] {
+        assert!(events.iter().any(|event| event["source"] == source && event["cluster"] == "cmds1"), "none of {source}: {past}");
+    }
+    let times: Vec<&str> = events.iter().filter_map(|event| event["time"].as_str()).collect();
+    assert!(times.is_sorted(), "{past}");
+
+    let stream = Followed::spawn(bench, &["events", "--follow", "--fleet", FLEET]);
+    // Once it is heard, everything that follows must be, over a restart of the node too.
+    eventually("the first event", STEP, || async {
+        bench.kubectl("cmds1", "delete pod one --ignore-not-found").await;
+        bench.kubectl("cmds1", "run one --image=registry.k8s.io/pause:3.10 --image-pull-policy=Never").await;
+        if stream.has("Scheduled Pod default/one") { Ok(()) } else { Err(stream.text()) }
+    })
+    .await;
+    bench.kindmesh(["stop", "--fleet", FLEET]).ok();
+    stream.until("die container cmds1-control-plane");
+    stream.until("Silent cluster cmds1");
+    bench.kindmesh(["start", "--fleet", FLEET]).ok();
+    stream.until("start container cmds1-control-plane");
+    stream.until("Heard cluster cmds1");
+    bench.kubectl("cmds1", "run two --image=registry.k8s.io/pause:3.10 --image-pull-policy=Never").await;
+    stream.until("Scheduled Pod default/two");
+    assert_eq!(stream.interrupted(), Some(130));
+}
+
+async fn watched(bench: &Bench) {
+    let lines = Followed::spawn(bench, &["status", "--watch", "--fleet", FLEET]);
+    lines.until(NODE);
+    bench.kindmesh(["pause", "--fleet", FLEET]).ok();
+    lines.until(&format!("nodes/{NODE}/state: running -> paused"));
+    bench.kindmesh(["resume", "--fleet", FLEET]).ok();
+    lines.until(&format!("nodes/{NODE}/state: paused -> running"));
+    assert_eq!(lines.interrupted(), Some(130));
+    let documents = Followed::spawn(bench, &["status", "-w", "-o", "json"]);
+    documents.until("{\"fleets\":[");
+    assert_eq!(documents.interrupted(), Some(130));
+}
+
+async fn failed_with_evidence(bench: &Bench) {
+    bench.engine.kill_container(NODE, "SIGKILL").await.unwrap();
+    let folder = bench.dir.path().join("evidence");
+    let plain = bench.kindmesh(["resume", "--fleet", FLEET]);
+    let kept = bench.kindmesh(["resume", "--fleet", FLEET, "--evidence", "evidence"]);
+    assert!(plain.code != Some(0) && kept.code == plain.code, "{plain:?} {kept:?}");
+    let told = |ran: &str| ran.lines().find(|line| line.starts_with("error:")).map(str::to_owned);
+    assert_eq!(told(&kept.stderr), told(&plain.stderr), "the error is the same");
+    assert!(kept.stderr.contains("what was seen is in evidence"), "{}", kept.stderr);
+    let text = |path: &str| std::fs::read_to_string(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    assert!(text("failure.txt").starts_with("kindmesh resume failed: "));
+    assert!(text("missing.log").contains("the node is exited"), "{}", text("missing.log"));
+    assert!(!text(&format!("{NODE}/serial.log")).is_empty());
+    assert!(folder.join(NODE).join("pods").is_dir(), "logs of pods are read from outside");
+    text("steps.log");
+    text("waits.log");
+}
+
+/// A command that goes on, and what it has printed.
+struct Followed {
+    child: Child,
+    printed: Arc<Mutex<String>>,
+}
+
+impl Followed {
+    fn spawn(bench: &Bench, args: &[&str]) -> Self {
+        let mut child = bench.command(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let printed = Arc::new(Mutex::new(String::new()));
+        let (out, into) = (child.stdout.take().unwrap(), printed.clone());
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                into.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        Self { child, printed }
+    }
+
+    fn text(&self) -> String {
+        self.printed.lock().unwrap().clone()
+    }
+
+    fn has(&self, part: &str) -> bool {
+        self.text().contains(part)
+    }
+
+    #[track_caller]
+    fn until(&self, part: &str) {
+        let end = std::time::Instant::now() + STEP;
+        while !self.has(part) {
+            assert!(std::time::Instant::now() < end, "no '{part}' in:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Sends Ctrl-C; the exit code.
+    fn interrupted(mut self) -> Option<i32> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        let end = std::time::Instant::now() + STEP;
+        loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => return status.code(),
+                None if std::time::Instant::now() > end => panic!("it goes on after Ctrl-C"),
+                None => std::thread::sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        // It has ended, unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
