@@ -133,7 +133,7 @@ pub fn processors(needs: Needs, cpus: u32) -> Finding {
             format!("{} will start at once on {}: deadlines may pass", counted(needs.clusters, "cluster"), counted(cpus, "processor")),
             "make them in several fleets one after the other, or set longer `timeouts` in the fleet file",
         ),
-        cpus => Finding::ok(format!("{} for {}", counted(cpus, "processor"), counted(needs.clusters, "cluster to make"))),
+        cpus => Finding::ok(format!("{} for {}", counted(cpus, "processor"), counted(needs.clusters, "new cluster"))),
     }
 }
 

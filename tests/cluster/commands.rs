@@ -109,7 +109,9 @@ fn commands_in_nodes(bench: &Bench) {
     let running = Followed::spawn(bench, &["exec", "--", "sh", "-c", "echo begun; exec sleep 3071"]);
     running.until("begun");
     assert_eq!(running.interrupted(), Some(130));
-    let left = bench.kindmesh(["exec", "--", "sh", "-c", "ps ax | grep -c '[s]leep 3071' || true"]).text();
+    let left = bench
+        .kindmesh(["exec", "--", "sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -c '^3071$' || true"])
+        .text();
     assert_eq!(left.trim(), "0");
     let internal = bench.kindmesh(["kubeconfig", "--internal"]).text();
     assert!(internal.contains(&format!("https://{NODE}:6443")), "no internal address");

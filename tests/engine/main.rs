@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by a panic")]
 
 mod archive;
+mod attach;
 mod containers;
 mod events;
 mod exec;

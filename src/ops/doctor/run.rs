@@ -226,9 +226,7 @@ fn instances(fleet: &Fleet, host: &Host, inventory: &Inventory) -> Check {
 fn disk(needs: Needs, host: &Host) -> Finding {
     match host.disk_free {
         Some(free) => checkup::disk(needs, free),
-        None => {
-            Finding::warn("what is free on the engine's disk cannot be read without a node image", "get an image first, then look again")
-        }
+        None => Finding::warn("what is free on the engine's disk cannot be read", "get an image first, then look again"),
     }
 }
 
