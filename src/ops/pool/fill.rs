@@ -115,9 +115,10 @@ impl Kindmesh {
 /// and not while one is made by another.
 async fn write_down(km: &Kindmesh, store: &PoolStore, record: &Record) -> Result<()> {
     let until = Instant::now() + FILLER_PATIENCE;
+    let wanted = warm::digest(&record.fleet);
     let lock = loop {
         store.make_folder()?;
-        if store.record()?.is_some_and(|old| old.fleet == record.fleet) {
+        if store.record()?.is_some_and(|old| warm::digest(&old.fleet) == wanted) {
             return store.write(record);
         }
         match store.lock() {
