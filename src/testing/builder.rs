@@ -159,6 +159,15 @@ impl TestFleetBuilder {
         super::start::start(self).await
     }
 
+    /// The name that the fleet of [`TestFleetBuilder::reuse`] has, for who removes it: `kindmesh down --fleet …`.
+    ///
+    /// # Errors
+    /// When the description cannot be.
+    pub fn fleet_name(&self) -> Result<String> {
+        let description = self.description(self.settings().node_image.as_deref())?;
+        Ok(super::plan::renamed(&description, &super::reuse::fingerprint(&description))?.name.to_string())
+    }
+
     /// The environment, with what was said outright.
     pub(super) fn settings(&self) -> Arc<Settings> {
         let settings = Settings::of_process();

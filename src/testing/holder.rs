@@ -30,6 +30,9 @@ const ATTACH: &str = include_str!("attach.sh");
 const HELD: &str = "held";
 /// Where the engine's socket is in the container.
 const SOCKET: &str = "/run/kindmesh-engine.sock";
+/// Node images keep `/var` on a volume, which an engine makes and fills, unless something else is mounted there;
+/// this every node has.
+const NO_VOLUME: &str = "/lib/modules:/var:ro";
 /// Between two signs of life: a small part of the silence after which the holder gives its owner up.
 const BEAT: Duration = Duration::from_secs(20);
 /// Longest time for a holder to be there. Its image is.
@@ -122,6 +125,7 @@ fn describe(owner: &Owner, image: &str, reach: Option<String>) -> ContainerSpec 
         entrypoint: Some(["/bin/bash", "-c", HOLD, "holder", owner.as_str()].map(str::to_owned).to_vec()),
         cmd: Some(Vec::new()),
         network: "none".to_owned(),
+        binds: vec![NO_VOLUME.to_owned()],
         // A process that has the engine's socket is kept from nothing by labels; with them it could not use it.
         security_opt: if reach.is_some() { vec!["label=disable".to_owned()] } else { Vec::new() },
         mounts: reach.into_iter().map(|path| (path, SOCKET.to_owned())).collect(),

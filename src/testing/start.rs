@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
 
 use super::builder::{Reaper, TestFleetBuilder};
 use super::cluster::TestCluster;
@@ -13,7 +14,7 @@ use super::holder::{Holder, reach_of};
 use super::scratch::Scratch;
 use super::settings::Settings;
 use super::source::Source;
-use super::{evidence, names, plan, reap, reuse};
+use super::{background, evidence, names, plan, reap, reuse};
 use crate::domain::fleet::Fleet;
 use crate::domain::lease::Lease;
 use crate::ops::{Error, Kindmesh, KubeconfigTarget, Result, UpReport};
@@ -75,27 +76,30 @@ fn expiry(asked: &TestFleetBuilder) -> Option<Timestamp> {
 async fn make(
     settings: &Settings,
     description: &Fleet,
-    mut fleet: Fleet,
+    fleet: Fleet,
     ending: Ending,
     state: Option<PathBuf>,
     told: &str,
 ) -> Result<TestFleet> {
     let source = ending.source().clone();
-    let mut kindmesh = source.kindmesh(state).await?;
     let kubeconfig = (!told.is_empty()).then(|| settings.temporary.join(format!("kindmesh-{}.kubeconfig", fleet.name)));
-    if let Some(file) = &kubeconfig {
-        kindmesh = kindmesh.kubeconfig_files(KubeconfigTarget { write: file.clone(), all: vec![file.clone()] });
-    }
+    let cancel = CancellationToken::new();
+    let made = {
+        let (source, wanted, kubeconfig, token) = (source.clone(), fleet.clone(), kubeconfig.clone(), cancel.clone());
+        let own_network = plan::wants_own_network(description);
+        background::apart(cancel, move || async move {
+            let kindmesh = source.kindmesh(state).await?.cancellation(token);
+            up(kindmesh, wanted, own_network, kubeconfig).await
+        })
+    };
     let made = async {
-        if plan::wants_own_network(description) {
-            plan::settle_network(&kindmesh, &mut fleet).await?;
-        }
-        let report = kindmesh.up(&fleet).await?;
+        let (named, report) = made.await.ok_or_else(|| Error::cancelled("the thread that made the fleet ended"))??;
+        let kindmesh = source.kindmesh(settings.state.clone()).await?;
         let clusters = connect(&kindmesh, description, &report).await?;
-        Ok::<_, Error>(clusters)
+        Ok::<_, Error>((named, kindmesh, clusters))
     };
     match made.await {
-        Ok(clusters) => {
+        Ok((fleet, kindmesh, clusters)) => {
             if let Some(file) = &kubeconfig {
                 announce(&fleet, file, told);
             }
@@ -106,6 +110,17 @@ async fn make(
             Err(error)
         }
     }
+}
+
+async fn up(mut kindmesh: Kindmesh, mut fleet: Fleet, own_network: bool, kubeconfig: Option<PathBuf>) -> Result<(Fleet, UpReport)> {
+    if let Some(file) = kubeconfig {
+        kindmesh = kindmesh.kubeconfig_files(KubeconfigTarget { write: file.clone(), all: vec![file] });
+    }
+    if own_network {
+        plan::settle_network(&kindmesh, &mut fleet).await?;
+    }
+    let report = kindmesh.up(&fleet).await?;
+    Ok((fleet, report))
 }
 
 async fn connect(kindmesh: &Kindmesh, description: &Fleet, report: &UpReport) -> Result<Vec<TestCluster>> {

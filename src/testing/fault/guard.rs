@@ -64,14 +64,15 @@ impl Fault {
     /// When it does not; the drop does not try again.
     pub async fn undo(mut self) -> Result<()> {
         match self.undo.take() {
-            Some(undo) => self.end(undo).await,
+            Some(undo) => {
+                let source = self.source.clone();
+                let done =
+                    background::apart(CancellationToken::new(), move || async move { run(&source.kindmesh(None).await?, undo).await });
+                let done = done.await.unwrap_or_else(|| Err(Error::cancelled("the thread that undoes a fault ended")));
+                done.map_err(|error| error.within(format_args!("undo: {}", self.what)))
+            }
             None => Ok(()),
         }
-    }
-
-    async fn end(&self, undo: Undo) -> Result<()> {
-        let kindmesh = self.source.kindmesh(None).await?;
-        run(&kindmesh, undo).await.map_err(|error| error.within(format_args!("undo: {}", self.what)))
     }
 }
 
