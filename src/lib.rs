@@ -17,6 +17,7 @@ pub mod engine;
 pub mod event;
 pub mod k8s;
 pub mod ops;
+pub mod testing;
 
 #[cfg(feature = "cli")]
 pub mod cli;

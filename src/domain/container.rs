@@ -29,6 +29,9 @@ pub struct ContainerSpec {
     pub anonymous_volumes: Vec<String>,
     /// Bind mounts, `host:container[:options]`.
     pub binds: Vec<String>,
+    /// Files of the engine's host, path to path in the container. Unlike with a bind, the container is refused
+    /// when the path is not there, and nothing is made in its place.
+    pub mounts: BTreeMap<String, String>,
     /// Published ports.
     pub ports: Vec<PortMapping>,
     /// Whether the container gets every privilege the engine can give.
@@ -53,6 +56,8 @@ pub struct ContainerSpec {
     pub ipv6_address: Option<Ipv6Addr>,
     /// When the engine restarts it.
     pub restart: RestartPolicy,
+    /// Whether the engine removes the container, with its anonymous volumes, when it has ended.
+    pub auto_remove: bool,
     /// Whether the engine puts its own init before the command; `None` inherits the engine's setting.
     pub init: Option<bool>,
     /// Cgroup namespace.

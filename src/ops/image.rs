@@ -12,7 +12,7 @@ use crate::domain::version::KubernetesVersion;
 use crate::engine::registry::{CredentialsError, credentials_for};
 use crate::engine::{Engine, EngineErrorKind, ImageInfo, PullProgress};
 
-use super::context::{Outcome, Scope};
+use super::context::{Kindmesh, Outcome, Scope};
 use super::error::{Error, ErrorKind, Result};
 
 /// A pull over a slow line takes long; what is stuck shows no progress, which the message tells.
@@ -27,6 +27,19 @@ pub(super) struct NodeImage {
     pub(super) reference: String,
     /// Version of the Istio that it carries; `None` when it carries none.
     pub(super) istio: Option<String>,
+}
+
+impl Kindmesh {
+    /// The node image that a cluster of this description gets, as the engine knows it; pulled when it is not
+    /// there and can be had. [`Kindmesh::up`] does it by itself.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn node_image(&self, cluster: &ClusterSpec) -> Result<String> {
+        let km = self.begin();
+        let image = ensure(km.engine.as_ref(), cluster, km.registry_config.as_deref(), &km.cluster_scope(cluster.name.as_str())).await?;
+        Ok(image.reference)
+    }
 }
 
 /// Finds or pulls the image for a cluster.

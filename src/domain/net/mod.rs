@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod cidr;
+pub mod free;
 mod info;
 pub mod network;
 pub mod pool;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bollard::errors::Error;
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigCgroupnsModeEnum, NetworkingConfig,
-    PortBinding, PortMap, RestartPolicyNameEnum,
+    ContainerCreateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigCgroupnsModeEnum, Mount, MountType,
+    NetworkingConfig, PortBinding, PortMap, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder,
@@ -179,6 +179,8 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
     });
     HostConfig {
         binds: list(&spec.binds),
+        mounts: mounts(spec),
+        auto_remove: spec.auto_remove.then_some(true),
         privileged: Some(spec.privileged),
         cap_add: list(&spec.cap_add),
         cap_drop: list(&spec.cap_drop),
@@ -201,6 +203,16 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         device_cgroup_rules: list(&spec.device_cgroup_rules),
         ..Default::default()
     }
+}
+
+fn mounts(spec: &ContainerSpec) -> Option<Vec<Mount>> {
+    let mount = |(source, target): (&String, &String)| Mount {
+        typ: Some(MountType::BIND),
+        source: Some(source.clone()),
+        target: Some(target.clone()),
+        ..Default::default()
+    };
+    if spec.mounts.is_empty() { None } else { Some(spec.mounts.iter().map(mount).collect()) }
 }
 
 fn restart_policy(policy: RestartPolicy) -> bollard::models::RestartPolicy {

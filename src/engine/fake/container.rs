@@ -164,6 +164,9 @@ impl State {
             network.taken.remove(&id);
         }
         self.tell_of(&name, "die", &labels);
+        if self.containers[at].spec.auto_remove && verb != Verb::RemoveContainer {
+            self.remove_container(key)?;
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod awake;
 mod mesh;
+mod node;
 mod report;
 mod revive;
 mod sleep;

@@ -1,0 +1,148 @@
+//! From what a test asks for to a fleet that works.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use super::builder::{Reaper, TestFleetBuilder};
+use super::cluster::TestCluster;
+use super::ending::Ending;
+use super::fleet::TestFleet;
+use super::holder::{Holder, reach_of};
+use super::scratch::Scratch;
+use super::settings::Settings;
+use super::source::Source;
+use super::{background, evidence, names, plan, reap, reuse};
+use crate::domain::fleet::Fleet;
+use crate::domain::lease::Lease;
+use crate::ops::{Error, Kindmesh, KubeconfigTarget, Result, UpReport};
+
+pub(super) async fn start(asked: TestFleetBuilder) -> Result<TestFleet> {
+    let settings = asked.settings();
+    let description = asked.description(settings.node_image.as_deref())?;
+    let source = Source::Found(settings.clone());
+    reap::in_background(&source);
+    if asked.reuse {
+        return reused(&asked, &settings, source, &description).await;
+    }
+    let mut fleet = plan::renamed(&description, &names::suffix())?;
+    if asked.keep.unwrap_or(settings.keep) {
+        fleet.lease.expires = expiry(&asked);
+        let ending = Ending::keep(source, fleet.name.clone());
+        return make(&settings, &description, fleet, ending, settings.state.clone(), "it is kept").await;
+    }
+    let holder = holder(&asked, &source, &description).await?;
+    fleet.lease = Lease { expires: None, owner: Some(holder.owner().clone()) };
+    let ending = Ending::remove(source, fleet.name.clone(), Some(holder));
+    // The root is of use only while the mesh is made.
+    let scratch = fleet.mesh.is_some().then(|| Scratch::new(&settings.temporary)).transpose()?;
+    make(&settings, &description, fleet, ending, scratch.as_ref().map(Scratch::path), "").await
+}
+
+/// The fleet that all who ask for the same have in common.
+async fn reused(asked: &TestFleetBuilder, settings: &Settings, source: Source, description: &Fleet) -> Result<TestFleet> {
+    let mut fleet = plan::renamed(description, &reuse::fingerprint(description))?;
+    fleet.lease.expires = expiry(asked);
+    // Of several processes one makes it.
+    let _turn = reuse::turn(settings, &fleet.name).await?;
+    super::fault::heal(&source.kindmesh(None).await?, &fleet.name).await?;
+    let ending = Ending::keep(source, fleet.name.clone());
+    make(settings, description, fleet, ending, settings.state.clone(), "").await
+}
+
+async fn holder(asked: &TestFleetBuilder, source: &Source, description: &Fleet) -> Result<Arc<Holder>> {
+    let kindmesh = source.kindmesh(None).await?;
+    let Some(cluster) = description.clusters.first() else { return Err(Error::cancelled("there are no clusters")) };
+    let image = kindmesh.node_image(cluster).await?;
+    let reach = if asked.reaper == Reaper::Container { reach_of(kindmesh.engine().as_ref()) } else { None };
+    match Holder::of_process(source, &image, reach.clone()).await {
+        // The socket's path may mean nothing on the engine's side, which may run in a container or a machine of its own.
+        Err(error) if reach.is_some() => {
+            tracing::warn!(error = error.one_line(), "the engine's socket cannot be given to a container; the next run reaps");
+            Holder::of_process(source, &image, None).await
+        }
+        other => other,
+    }
+}
+
+fn expiry(asked: &TestFleetBuilder) -> Option<Timestamp> {
+    let ttl = SignedDuration::try_from(asked.ttl?).ok()?;
+    Timestamp::now().checked_add(ttl).ok()
+}
+
+/// Makes the fleet; when that fails, shows what there is of it before it goes.
+async fn make(
+    settings: &Settings,
+    description: &Fleet,
+    fleet: Fleet,
+    ending: Ending,
+    state: Option<PathBuf>,
+    told: &str,
+) -> Result<TestFleet> {
+    let source = ending.source().clone();
+    let kubeconfig = (!told.is_empty()).then(|| settings.temporary.join(format!("kindmesh-{}.kubeconfig", fleet.name)));
+    let cancel = CancellationToken::new();
+    let made = {
+        let (source, wanted, kubeconfig, token) = (source.clone(), fleet.clone(), kubeconfig.clone(), cancel.clone());
+        let own_network = plan::wants_own_network(description);
+        background::apart(cancel, move || async move {
+            let kindmesh = source.kindmesh(state).await?.cancellation(token);
+            up(kindmesh, wanted, own_network, kubeconfig).await
+        })
+    };
+    let made = async {
+        let (named, report) = made.await.ok_or_else(|| Error::cancelled("the thread that made the fleet ended"))??;
+        let kindmesh = source.kindmesh(settings.state.clone()).await?;
+        let clusters = connect(&kindmesh, description, &report).await?;
+        Ok::<_, Error>((named, kindmesh, clusters))
+    };
+    match made.await {
+        Ok((fleet, kindmesh, clusters)) => {
+            if let Some(file) = &kubeconfig {
+                announce(&fleet, file, told);
+            }
+            Ok(TestFleet::new(fleet, clusters, kindmesh, ending))
+        }
+        Err(error) => {
+            show(&source, description, &fleet).await;
+            Err(error)
+        }
+    }
+}
+
+async fn up(mut kindmesh: Kindmesh, mut fleet: Fleet, own_network: bool, kubeconfig: Option<PathBuf>) -> Result<(Fleet, UpReport)> {
+    if let Some(file) = kubeconfig {
+        kindmesh = kindmesh.kubeconfig_files(KubeconfigTarget { write: file.clone(), all: vec![file] });
+    }
+    if own_network {
+        plan::settle_network(&kindmesh, &mut fleet).await?;
+    }
+    let report = kindmesh.up(&fleet).await?;
+    Ok((fleet, report))
+}
+
+async fn connect(kindmesh: &Kindmesh, description: &Fleet, report: &UpReport) -> Result<Vec<TestCluster>> {
+    let mut clusters = Vec::new();
+    for (described, report) in description.clusters.iter().zip(&report.clusters) {
+        clusters.push(TestCluster::connect(kindmesh, described.name.as_str(), report.clone()).await?);
+    }
+    Ok(clusters)
+}
+
+#[expect(clippy::print_stderr, reason = "a test's author reads it in the test's output")]
+async fn show(source: &Source, description: &Fleet, fleet: &Fleet) {
+    let pairs = description.clusters.iter().zip(&fleet.clusters);
+    let names = pairs.map(|(described, named)| (described.name.to_string(), named.name.to_string())).collect();
+    eprintln!("kindmesh: fleet {} did not come up\n{}", fleet.name, evidence::of_clusters(source.clone(), names).await);
+}
+
+#[expect(clippy::print_stderr, reason = "a test's author reads it in the test's output")]
+fn announce(fleet: &Fleet, kubeconfig: &Path, told: &str) {
+    eprintln!("kindmesh: fleet {}: {told}", fleet.name);
+    for cluster in &fleet.clusters {
+        eprintln!("  KUBECONFIG={} kubectl --context {} get pods -A", kubeconfig.display(), cluster.name.context());
+    }
+    eprintln!("  removed by: kindmesh down --fleet {} --kubeconfig {}", fleet.name, kubeconfig.display());
+}

@@ -1,0 +1,66 @@
+//! How fleets end: with their value, with a panic, later, or not yet.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use kindmesh::domain::labels;
+use kindmesh::testing::TestFleet;
+
+use crate::support::{engine, left_of, turn};
+
+/// On a runtime of one thread, where nothing moves while a value is dropped.
+#[tokio::test]
+async fn a_panic_removes_the_fleet() {
+    let _turn = turn().await;
+    let engine = engine().await;
+    let mut name = String::new();
+    let panicked = AssertUnwindSafe(async {
+        let fleet = TestFleet::builder().name("panic").start().await.unwrap();
+        fleet.name().clone_into(&mut name);
+        assert!(!left_of(engine.as_ref(), &name).await.is_empty());
+        panic!("a test that fails");
+    })
+    .catch_unwind()
+    .await;
+    assert!(panicked.is_err());
+    assert!(name.starts_with("panic-"), "{name}");
+    assert_eq!(left_of(engine.as_ref(), &name).await, Vec::<String>::new());
+}
+
+/// A start that is given up in the middle: a test with a time limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_is_given_up_leaves_nothing() {
+    let _turn = turn().await;
+    let engine = engine().await;
+    let start = TestFleet::builder().name("givenup").start();
+    let given_up = tokio::time::timeout(Duration::from_secs(4), start).await;
+    assert!(given_up.is_err(), "a cluster in four seconds");
+    assert_eq!(left_of(engine.as_ref(), "givenup-").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_is_reused_and_kept_until_its_time_has_come() {
+    let _turn = turn().await;
+    let engine = engine().await;
+    let ask = || TestFleet::builder().name("reuse").ttl(Duration::from_secs(3600)).reuse();
+    let first = ask().start().await.unwrap();
+    let name = first.name().to_owned();
+    let marked = first.cluster("cluster1").apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: mark}\n").await;
+    marked.unwrap();
+    drop(first);
+    let containers = engine.list_containers(&[format!("{}={name}", labels::FLEET)]).await.unwrap();
+    assert!(!containers.is_empty() && containers.iter().all(|one| one.labels.contains_key(labels::EXPIRES)), "{containers:?}");
+
+    let begun = Instant::now();
+    let again = ask().start().await.unwrap();
+    assert_eq!(again.name(), name);
+    assert!(begun.elapsed() < Duration::from_secs(8), "found, not made: {:?}", begun.elapsed());
+    let api = kube::Api::<k8s_openapi::api::core::v1::ConfigMap>::default_namespaced(again.cluster("cluster1").client());
+    api.get("mark").await.unwrap();
+
+    // One that asks for something else gets another; this is told before anything is made.
+    assert_ne!(TestFleet::builder().name("reuse").clusters(2).reuse().fleet_name().unwrap(), name);
+    again.kindmesh().down(&again.description().name).await.unwrap();
+    assert_eq!(left_of(engine.as_ref(), "reuse-").await, Vec::<String>::new());
+}
