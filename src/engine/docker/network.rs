@@ -40,6 +40,7 @@ impl DockerEngine {
     /// away in between is left out.
     async fn networks(&self, filters: &HashMap<&str, Vec<String>>, object: &str) -> Result<Vec<NetworkInfo>> {
         let options = ListNetworksOptionsBuilder::default().filters(filters).build();
+        let object = if object.is_empty() { "of the engine" } else { object };
         let listed = self.call("list networks", object, self.docker.list_networks(Some(options))).await?;
         let mut found = Vec::with_capacity(listed.len());
         for id in listed.into_iter().filter_map(|network| network.id) {
@@ -54,8 +55,11 @@ impl DockerEngine {
 
     /// One network.
     pub(super) async fn inspect_network(&self, id: &str) -> Result<NetworkInfo> {
-        let answer = self.call("inspect network", id, self.docker.inspect_network(id, None)).await?;
-        read::network(answer).map_err(|message| EngineError::new("inspect network", id, EngineErrorKind::Protocol, message))
+        const VERB: &str = "inspect network";
+        let answer = self.call(VERB, id, self.docker.inspect_network(id, None)).await?;
+        let unread = |message: String| EngineError::new(VERB, id, EngineErrorKind::Protocol, message);
+        let found = read::network(answer).map_err(unread)?;
+        if found.id.is_empty() { Err(unread("the engine's answer names no network".to_owned())) } else { Ok(found) }
     }
 
     /// Creates a network; a taken name is a conflict.
