@@ -55,6 +55,9 @@ struct Identity {
     authority: String,
     certificate: String,
     key: String,
+    /// What the administrator shows, beside the token.
+    client_certificate: String,
+    client_key: String,
 }
 
 static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
@@ -63,8 +66,17 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = ca.self_signed(&ca_key).unwrap().pem();
     let key = KeyPair::generate().unwrap();
-    let signed = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
-    Identity { authority, certificate: signed.pem(), key: key.serialize_pem() }
+    let issuer = Issuer::new(ca, ca_key);
+    let signed = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let client = KeyPair::generate().unwrap();
+    let admitted = CertificateParams::new(vec!["administrator".to_owned()]).unwrap().signed_by(&client, &issuer).unwrap();
+    Identity {
+        authority,
+        certificate: signed.pem(),
+        key: key.serialize_pem(),
+        client_certificate: admitted.pem(),
+        client_key: client.serialize_pem(),
+    }
 });
 
 /// Where kinds are served: group version, plural, kind, whether in namespaces.
@@ -80,6 +92,11 @@ const KINDS: [(&str, &str, &str, bool); 10] = [
     ("apis/rbac.authorization.k8s.io/v1", "clusterrolebindings", "ClusterRoleBinding", false),
     ("apis/storage.k8s.io/v1", "storageclasses", "StorageClass", false),
 ];
+
+/// The administrator's private key.
+pub fn client_key() -> String {
+    IDENTITY.client_key.clone()
+}
 
 // === impl FakeApiServer ===
 
@@ -116,11 +133,12 @@ impl FakeApiServer {
 
     /// The administrator's kubeconfig.
     pub fn kubeconfig(&self) -> String {
-        let authority = STANDARD.encode(&IDENTITY.authority);
+        let [authority, certificate, key] =
+            [&IDENTITY.authority, &IDENTITY.client_certificate, &IDENTITY.client_key].map(|text| STANDARD.encode(text));
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{{name: a, context: {{cluster: c, user: u}}}}]\n\
              clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:{}', certificate-authority-data: {authority}}}}}]\n\
-             users: [{{name: u, user: {{token: {TOKEN}}}}}]\n",
+             users: [{{name: u, user: {{token: {TOKEN}, client-certificate-data: {certificate}, client-key-data: {key}}}}}]\n",
             self.port
         )
     }

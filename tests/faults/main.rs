@@ -12,6 +12,7 @@ mod machine;
 mod many;
 mod proxy;
 mod report;
+mod secrets;
 mod socket;
 mod verbs;
 mod web;

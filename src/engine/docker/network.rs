@@ -43,11 +43,13 @@ impl DockerEngine {
         let object = if object.is_empty() { "of the engine" } else { object };
         let listed = self.call("list networks", object, self.docker.list_networks(Some(options))).await?;
         let mut found = Vec::with_capacity(listed.len());
-        for id in listed.into_iter().filter_map(|network| network.id) {
+        for network in listed {
+            let Some(id) = network.id else { continue };
             match self.inspect_network(&id).await {
                 Ok(network) => found.push(network),
                 Err(error) if error.is_not_found() => {}
-                Err(error) => return Err(error),
+                // An ID says nothing to people.
+                Err(error) => return Err(EngineError { object: network.name.unwrap_or(id), ..error }),
             }
         }
         Ok(found)
