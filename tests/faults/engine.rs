@@ -171,8 +171,18 @@ impl Shared {
                 Some(image) => (200, wire::image(&image)),
                 None => (404, json!({"message": format!("No such image: {}", name.join("/"))})),
             },
+            ("GET", ["volumes"]) => {
+                let listed = engine.list_volumes(&labels()).await?;
+                let listed: Vec<Value> = listed.iter().map(|volume| wire::volume(&volume.name, &volume.labels)).collect();
+                (200, json!({"Volumes": listed, "Warnings": []}))
+            }
+            ("POST", ["volumes", "create"]) => {
+                let (name, labels) = (wire::text(&body["Name"]), wire::map(&body["Labels"]));
+                engine.create_volume(&name, &labels).await?;
+                (201, wire::volume(&name, &labels))
+            }
             ("GET", ["volumes", name]) => match engine.volume_exists(name).await? {
-                true => (200, json!({"Name": name, "Driver": "local", "Mountpoint": "", "Labels": {}, "Options": {}, "Scope": "local"})),
+                true => (200, wire::volume(name, &std::collections::BTreeMap::new())),
                 false => (404, json!({"message": format!("get {name}: no such volume")})),
             },
             ("DELETE", ["volumes", name]) => done(engine.remove_volume(name).await?),

@@ -45,8 +45,16 @@ fn note(kind: &str, tried: usize, survived: usize) {
     file.write_all(text.as_bytes()).unwrap();
 }
 
+/// Where records of runs go: what cargo makes goes there, too.
+pub fn folder() -> PathBuf {
+    let folder =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
 /// Processors, memory and kernel, in a few words.
-fn machine() -> String {
+pub fn machine() -> String {
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let memory = read("/proc/meminfo").split_whitespace().nth(1).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0) >> 20;

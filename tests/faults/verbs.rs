@@ -25,7 +25,7 @@ const SLACK: Duration = Duration::from_secs(25);
 /// Calls a verb about the container or network `c`.
 type Verb = fn(&dyn Engine) -> BoxFuture<'_, Result<(), EngineError>>;
 
-const VERBS: [(&str, Verb); 20] = [
+const VERBS: [(&str, Verb); 23] = [
     ("facts", |engine| async { engine.facts().await.map(drop) }.boxed()),
     ("networks_named", |engine| async { engine.networks_named("c").await.map(drop) }.boxed()),
     ("networks_labelled", |engine| async { engine.networks_labelled(&["c".to_owned()]).await.map(drop) }.boxed()),
@@ -54,6 +54,9 @@ const VERBS: [(&str, Verb); 20] = [
     }),
     ("put_archive", |engine| async { engine.put_archive("c", "/", tar()).await }.boxed()),
     ("get_archive", |engine| async { engine.get_archive("c", "/there").await?.try_for_each(|_| async { Ok(()) }).await }.boxed()),
+    ("describe_container", |engine| async { engine.describe_container("c").await.map(drop) }.boxed()),
+    ("create_volume", |engine| async { engine.create_volume("c", &std::collections::BTreeMap::new()).await }.boxed()),
+    ("list_volumes", |engine| async { engine.list_volumes(&["c".to_owned()]).await.map(drop) }.boxed()),
     ("remove_volume", |engine| async { engine.remove_volume("c").await }.boxed()),
 ];
 

@@ -93,6 +93,10 @@ pub fn network(info: &NetworkInfo) -> Value {
     })
 }
 
+pub fn volume(name: &str, labels: &BTreeMap<String, String>) -> Value {
+    json!({"Name": name, "Driver": "local", "Mountpoint": "", "Labels": labels, "Options": {}, "Scope": "local"})
+}
+
 pub fn image(info: &ImageInfo) -> Value {
     json!({
         "Id": info.id, "RepoTags": info.tags, "RepoDigests": info.digests, "Size": info.size, "Architecture": info.architecture,
@@ -159,6 +163,6 @@ pub fn list(value: &Value) -> Vec<String> {
     }
 }
 
-fn map(value: &Value) -> BTreeMap<String, String> {
+pub fn map(value: &Value) -> BTreeMap<String, String> {
     value.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect()
 }
