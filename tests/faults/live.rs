@@ -1,6 +1,11 @@
 //! On a real engine: the program killed at every step, calls of the socket that go wrong, set-ups by the hundred.
 
+use std::process::Command;
 use std::time::Duration;
+
+use kindmesh::domain::labels;
+use kindmesh::engine::ContainerInfo;
+use kindmesh::engine::connect::{ConnectOptions, connect};
 
 use crate::calls::Fault;
 use crate::proxy::Proxy;
@@ -106,4 +111,72 @@ async fn a_real_engines_socket_that_fails_is_survived() {
         failures.extend(mended.err().map(|why| format!("{fault} of call {nth} '{kind}': {why}")));
     }
     report::row("real engine's socket, up", cases.len(), &failures);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "two clusters, one after the other restarted; `make faults` runs it"]
+async fn containers_that_all_restart_elsewhere_are_a_fleet_again() {
+    let real = tokio::task::block_in_place(|| Real::new("kfmoved", "clusters: 2\naddons: {sample: true}\n"));
+    let engine = connect(&ConnectOptions::to_host(format!("unix://{}", real.socket().display()))).await.unwrap();
+    let label = [format!("{}={}", labels::FLEET, real.name)];
+    let attempt = async {
+        tokio::task::block_in_place(|| real.comes())?;
+        let mut nodes = engine.list_containers(&label).await.unwrap();
+        let addresses = |nodes: &[ContainerInfo]| -> Vec<_> {
+            nodes.iter().map(|node| (node.name.clone(), node.networks.values().find_map(|at| at.ipv4))).collect()
+        };
+        let before = addresses(&nodes);
+        for node in &nodes {
+            engine.stop_container(&node.id, 5).await.map_err(|error| error.to_string())?;
+        }
+        // The one that was first comes last: an engine hands out the lowest free address.
+        nodes.reverse();
+        nodes.sort_by_key(|node| std::cmp::Reverse(node.networks.values().find_map(|at| at.ipv4)));
+        for node in &nodes {
+            engine.start_container(&node.id).await.map_err(|error| error.to_string())?;
+        }
+        if addresses(&engine.list_containers(&label).await.unwrap()) == before {
+            return Err("no address has moved: this tests nothing".to_owned());
+        }
+        tokio::task::block_in_place(|| real.mends())
+    };
+    let failures: Vec<String> = attempt.await.err().into_iter().collect();
+    report::row("all containers restarted, addresses moved", 1, &failures);
+}
+
+#[test]
+#[ignore = "restarts the engine, under whatever else it runs; `make faults` runs it"]
+fn an_engine_that_restarts_is_survived() {
+    let script = |arguments: &[&str]| {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/engine");
+        let output = Command::new(path).args(arguments).output().unwrap();
+        assert!(output.status.success(), "scripts/engine {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let owner = script(&["owner"]);
+    let engine = owner.split('-').next().unwrap_or_default().to_owned();
+    assert!(["20", "28"].contains(&engine.as_str()), "only an engine that was started here can be restarted, and this one is '{owner}'");
+    let real = Real::new("kfrestart", ONE_NODE);
+    let mut failures = Vec::new();
+    let mut attempt = |what: &str, before: &dyn Fn()| {
+        before();
+        script(&["start", &engine]);
+        failures.extend(real.mends().err().map(|why| format!("{what}: {why}")));
+    };
+    attempt("under a fleet that is up", &|| {
+        real.comes().unwrap();
+        script(&["stop"]);
+    });
+    for boundary in [7, 14] {
+        attempt(&format!("at boundary {boundary} of up"), &|| {
+            // Whatever it says: it cannot go on without an engine.
+            let stopped = |passed: usize| {
+                if passed == boundary {
+                    script(&["stop"]);
+                }
+            };
+            real.watched(&["up", "-f", "kindmesh.yaml"], stopped);
+        });
+    }
+    report::row("engine restarted in the middle", 3, &failures);
 }

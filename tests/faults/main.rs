@@ -2,6 +2,8 @@
 //! object and cause and mended by the next command.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where it fails")]
+#![expect(clippy::print_stdout, reason = "what was tried and survived is told to who runs it")]
+#![expect(clippy::disallowed_methods, reason = "a program is killed a while after a step, whatever it does then")]
 
 mod apiserver;
 mod bench;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -78,6 +78,24 @@ impl Real {
 
     /// Runs it and kills it at a moment. Returns the boundaries that were passed: `started start nodes`.
     pub fn killed(&self, arguments: &[&str], moment: Option<Moment>) -> Vec<String> {
+        self.follow(arguments, |passed, child| {
+            let Some(moment) = moment.filter(|moment| moment.boundary == passed) else { return true };
+            std::thread::sleep(moment.after);
+            child.kill().unwrap();
+            false
+        })
+    }
+
+    /// Runs it to its end, and tells how many boundaries it has passed, at each of them.
+    pub fn watched(&self, arguments: &[&str], told: impl Fn(usize)) {
+        self.follow(arguments, |passed, _| {
+            told(passed);
+            true
+        });
+    }
+
+    /// Runs it as long as `go_on` says so at each boundary, and until it ends.
+    fn follow(&self, arguments: &[&str], mut go_on: impl FnMut(usize, &mut Child) -> bool) -> Vec<String> {
         let mut child = self.command(arguments).args(["-o", "json"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut passed = Vec::new();
         for line in BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok) {
@@ -86,9 +104,7 @@ impl Real {
                 continue;
             }
             passed.push(format!("{} {}", event["event"].as_str().unwrap_or_default(), event["step"].as_str().unwrap_or_default()));
-            if let Some(moment) = moment.filter(|moment| moment.boundary == passed.len()) {
-                std::thread::sleep(moment.after);
-                child.kill().unwrap();
+            if !go_on(passed.len(), &mut child) {
                 break;
             }
         }

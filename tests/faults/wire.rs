@@ -147,7 +147,6 @@ pub fn network_spec(body: &Value) -> NetworkSpec {
         ipv6_subnet: subnets().find_map(|config| text(&config["Subnet"]).parse().ok()),
         options: map(&body["Options"]),
         labels: map(&body["Labels"]),
-        ..NetworkSpec::default()
     }
 }
 

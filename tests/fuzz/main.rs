@@ -4,7 +4,13 @@
 //! process is kept in `tests/fuzz/corpus/<target>/` and tried first by every later run. Run by hand:
 //! `KINDMESH_FUZZ_SECONDS=60 cargo test --test fuzz -- kubeconfig`; without the variable each target has 3 seconds.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, clippy::exit, reason = "a test that talks to who runs it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a program of its own, which talks to who runs it and watches a clock"
+)]
 
 mod child;
 mod mutate;
