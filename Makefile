@@ -5,6 +5,8 @@ SHELL := /bin/bash
 
 # Which engine `make engine` starts: 20 (Debian 12's own) or 28 (newer, from Debian sid).
 ENGINE ?= 20
+# Rounds of `make soak`.
+N ?= 100
 # Kubernetes version of the node image; empty means the default.
 KUBERNETES_VERSION ?=
 
@@ -47,6 +49,18 @@ test-engine: ## Run the tests of the engine layer, on the engine that answers
 .PHONY: test-cluster
 test-cluster: ## Run the tests with whole clusters, on the engine that answers
 	@scripts/test cluster
+
+.PHONY: faults
+faults: ## Let everything go wrong, at every step, on the engine that answers (an hour); writes target/faults.json
+	@scripts/test faults
+
+.PHONY: fuzz
+fuzz: ## Give what is read inputs nobody would write, for long (KINDMESH_FUZZ_SECONDS=300 for each kind)
+	@scripts/test fuzz
+
+.PHONY: soak
+soak: ## Make, look at and remove a cluster N times (N=100), on the engine that answers; writes target/soak.json
+	@scripts/test soak $(N)
 
 .PHONY: bench
 bench: ## Measure whole fleets and meshes on the engine that answers (on 28 beside kind, kubectl and helm)

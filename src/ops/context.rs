@@ -179,10 +179,15 @@ impl Scope {
     ///
     /// Work that must tidy up after itself when cancelled watches [`Scope::cancel`] by itself and
     /// gets a moment for it: the step's future is dropped only after `GRACE`.
-    pub(super) async fn step<T, F>(&self, name: &str, deadline: Duration, work: F) -> Result<T>
+    pub(super) fn step<T, F>(&self, name: &str, deadline: Duration, work: F) -> impl Future<Output = Result<T>>
     where
         F: Future<Output = Result<Outcome<T>>>,
     {
+        // On the heap: many steps in each other would not fit a thread's stack of 2 MiB in a build without optimization.
+        self.run_step(name, deadline, Box::pin(work))
+    }
+
+    async fn run_step<T>(&self, name: &str, deadline: Duration, work: impl Future<Output = Result<Outcome<T>>>) -> Result<T> {
         // A command in a node is killed by a second command in it, which takes well under a second.
         const GRACE: Duration = Duration::from_secs(5);
         if self.cancel.is_cancelled() {

@@ -1,6 +1,5 @@
 //! Which privileges node containers get: found out with helper containers before any node is made.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +10,7 @@ use crate::domain::facts::HostFacts;
 use crate::domain::fleet::{Fleet, Privileges};
 use crate::domain::inotify;
 use crate::domain::labels;
-use crate::domain::lease::Lease;
-use crate::domain::node::Profile;
+use crate::domain::node::{Profile, fleet_labels};
 use crate::engine::{Engine, EngineError, EngineErrorKind};
 
 use super::context::{Kindmesh, Outcome, Scope};
@@ -115,22 +113,24 @@ pub(super) async fn choose(
 }
 
 async fn probe(engine: &Arc<dyn Engine>, fleet: &Fleet, image: &str, scope: &Scope) -> Result<Probed> {
-    let (wanted, bare) = (fleet.privileges, helper(image, &fleet.lease));
+    let (wanted, bare) = (fleet.privileges, helper(image, fleet));
+    let failed = |error: EngineError| Error::from(error).within(format_args!("try what the engine can do, with a container of {image}"));
     scope
         .step(STEP, DEADLINE, async {
+            scope.progress(STEP, format!("waiting for a container of {image} that should end at once"));
             let refusal = match wanted {
                 Privileges::Reduced => None,
                 Privileges::Auto | Privileges::Privileged => match try_profile(engine, &bare, &Profile::Privileged).await {
                     Ok(probed) => return Ok(Outcome::unchanged(probed)),
                     Err(error) if is_refusal(&error) => Some(error),
-                    Err(error) => return Err(error.into()),
+                    Err(error) => return Err(failed(error)),
                 },
             };
             if let (Privileges::Privileged, Some(error)) = (wanted, &refusal) {
                 return Err(Error::new(ErrorKind::Engine, format!("the engine refuses privileged containers: {}", error.message))
                     .hint("use `--privileges auto` or `reduced`: nodes then get every capability the host has, and nothing else"));
             }
-            let probed = reduced(engine, &bare).await?;
+            let probed = reduced(engine, &bare, failed).await?;
             if let (Some(_), Profile::Reduced { cap_drop }) = (&refusal, &probed.profile) {
                 let lacks = if cap_drop.is_empty() { String::new() } else { format!(" (the host lacks {})", cap_drop.join(", ")) };
                 scope.note(STEP, format!("the engine cannot start privileged containers{lacks}: nodes get the reduced profile"));
@@ -142,14 +142,14 @@ async fn probe(engine: &Arc<dyn Engine>, fleet: &Fleet, image: &str, scope: &Sco
 
 /// Finds the reduced profile this engine accepts. Old engines must be told what the host lacks,
 /// newer ones refuse to be told and cut the set themselves.
-async fn reduced(engine: &Arc<dyn Engine>, helper: &ContainerSpec) -> Result<Probed> {
+async fn reduced(engine: &Arc<dyn Engine>, helper: &ContainerSpec, failed: impl Fn(EngineError) -> Error) -> Result<Probed> {
     let plain = Profile::Reduced { cap_drop: Vec::new() };
     let first = match try_profile(engine, helper, &plain).await {
         Ok(probed) => return Ok(probed),
         Err(error) if is_refusal(&error) => error,
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(failed(error)),
     };
-    let cut = Profile::Reduced { cap_drop: missing_capabilities(engine, helper).await? };
+    let cut = Profile::Reduced { cap_drop: missing_capabilities(engine, helper, failed).await? };
     match try_profile(engine, helper, &cut).await {
         Ok(probed) => Ok(probed),
         Err(error) => Err(Error::new(
@@ -161,13 +161,17 @@ async fn reduced(engine: &Arc<dyn Engine>, helper: &ContainerSpec) -> Result<Pro
 }
 
 /// Capabilities that the engine's host does not have, read from its first process.
-async fn missing_capabilities(engine: &Arc<dyn Engine>, helper: &ContainerSpec) -> Result<Vec<String>> {
+async fn missing_capabilities(
+    engine: &Arc<dyn Engine>,
+    helper: &ContainerSpec,
+    failed: impl Fn(EngineError) -> Error,
+) -> Result<Vec<String>> {
     let spec = ContainerSpec {
         pid_mode: Some("host".to_owned()),
         entrypoint: Some(vec!["/bin/cat".to_owned(), "/proc/1/status".to_owned()]),
         ..helper.clone()
     };
-    let output = run(engine, spec).await?;
+    let output = run(engine, spec).await.map_err(failed)?;
     let mask = output
         .lines()
         .find_map(|line| line.strip_prefix("CapBnd:"))
@@ -224,13 +228,16 @@ async fn collect_logs(engine: &dyn Engine, id: &str) -> Result<String, EngineErr
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// A container that is never more than looked into, or runs one short command. It has the lease of the
-/// fleet that it is made for: what outlives a killed process is given up with its fleet.
-pub(super) fn helper(image: &str, lease: &Lease) -> ContainerSpec {
+/// A container that is never more than looked into, or runs one short command. It has the label and the lease of the
+/// fleet that it is made for: what outlives a killed process, or comes after its caller gave up, goes with its fleet.
+pub(super) fn helper(image: &str, fleet: &Fleet) -> ContainerSpec {
+    let mut labels = fleet_labels(&fleet.name);
+    labels.insert(labels::HELPER.to_owned(), "probe".to_owned());
+    labels.extend(fleet.lease.labels());
     ContainerSpec {
         image: image.to_owned(),
         cmd: Some(Vec::new()),
-        labels: BTreeMap::from([(labels::HELPER.to_owned(), "probe".to_owned())]).into_iter().chain(lease.labels()).collect(),
+        labels,
         network: "none".to_owned(),
         init: Some(false),
         cgroupns: CgroupNamespace::Private,

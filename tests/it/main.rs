@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 mod layering;
+mod licences;
 mod scripts;
 mod source;
 mod tree;

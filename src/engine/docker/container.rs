@@ -26,13 +26,19 @@ impl DockerEngine {
     pub(super) async fn list_containers(&self, labels: &[String]) -> Result<Vec<ContainerInfo>> {
         let filters = HashMap::from([("label", labels.to_vec())]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        let listed = self.call("list containers", &labels.join(","), self.docker.list_containers(Some(options))).await?;
+        let object = if labels.is_empty() { "of the engine".to_owned() } else { labels.join(",") };
+        let listed = self.call("list containers", &object, self.docker.list_containers(Some(options))).await?;
         Ok(listed.into_iter().map(read::summary).collect())
     }
 
     /// One container.
     pub(super) async fn inspect_container(&self, id: &str) -> Result<ContainerInfo> {
-        self.call("inspect container", id, self.docker.inspect_container(id, None)).await.map(read::container)
+        const VERB: &str = "inspect container";
+        let found = read::container(self.call(VERB, id, self.docker.inspect_container(id, None)).await?);
+        if found.id.is_empty() {
+            return Err(EngineError::new(VERB, id, EngineErrorKind::Protocol, "the engine's answer names no container"));
+        }
+        Ok(found)
     }
 
     /// Everything that is known of a container.

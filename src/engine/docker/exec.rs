@@ -174,6 +174,10 @@ async fn drive(
                     err_lines.push(&message, &hear);
                     done.stderr.extend_from_slice(&message);
                 }
+                // Without a terminal every piece has its length in front; what has none is the rest of one that was torn.
+                Some(Ok(LogOutput::Console { .. })) => {
+                    return Err(EngineError::new(VERB, object, Kind::Interrupted, "its output broke off in the middle"));
+                }
                 Some(Ok(other)) => {
                     let message = other.into_bytes();
                     out_lines.push(&message, &hear);

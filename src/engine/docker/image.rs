@@ -13,7 +13,11 @@ use crate::engine::{ByteStream, EngineError, EngineErrorKind as Kind, ImageInfo,
 impl DockerEngine {
     /// An image, when it is there.
     pub(super) async fn inspect_image(&self, reference: &str) -> Result<Option<ImageInfo>> {
-        match self.call("inspect image", reference, self.docker.inspect_image(reference)).await {
+        const VERB: &str = "inspect image";
+        match self.call(VERB, reference, self.docker.inspect_image(reference)).await {
+            Ok(answer) if answer.id.as_deref().unwrap_or_default().is_empty() => {
+                Err(EngineError::new(VERB, reference, Kind::Protocol, "the engine's answer names no image"))
+            }
             Ok(answer) => Ok(Some(read::image(answer))),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),

@@ -40,13 +40,16 @@ impl DockerEngine {
     /// away in between is left out.
     async fn networks(&self, filters: &HashMap<&str, Vec<String>>, object: &str) -> Result<Vec<NetworkInfo>> {
         let options = ListNetworksOptionsBuilder::default().filters(filters).build();
+        let object = if object.is_empty() { "of the engine" } else { object };
         let listed = self.call("list networks", object, self.docker.list_networks(Some(options))).await?;
         let mut found = Vec::with_capacity(listed.len());
-        for id in listed.into_iter().filter_map(|network| network.id) {
+        for network in listed {
+            let Some(id) = network.id else { continue };
             match self.inspect_network(&id).await {
                 Ok(network) => found.push(network),
                 Err(error) if error.is_not_found() => {}
-                Err(error) => return Err(error),
+                // An ID says nothing to people.
+                Err(error) => return Err(EngineError { object: network.name.unwrap_or(id), ..error }),
             }
         }
         Ok(found)
@@ -54,8 +57,11 @@ impl DockerEngine {
 
     /// One network.
     pub(super) async fn inspect_network(&self, id: &str) -> Result<NetworkInfo> {
-        let answer = self.call("inspect network", id, self.docker.inspect_network(id, None)).await?;
-        read::network(answer).map_err(|message| EngineError::new("inspect network", id, EngineErrorKind::Protocol, message))
+        const VERB: &str = "inspect network";
+        let answer = self.call(VERB, id, self.docker.inspect_network(id, None)).await?;
+        let unread = |message: String| EngineError::new(VERB, id, EngineErrorKind::Protocol, message);
+        let found = read::network(answer).map_err(unread)?;
+        if found.id.is_empty() { Err(unread("the engine's answer names no network".to_owned())) } else { Ok(found) }
     }
 
     /// Creates a network; a taken name is a conflict.

@@ -9,7 +9,7 @@ use futures_util::TryStreamExt as _;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::lease::Lease;
+use crate::domain::fleet::Fleet;
 use crate::domain::mesh::objects::SampleImages;
 use crate::engine::{Engine, EngineError};
 use crate::ops::charts::PerChart;
@@ -50,8 +50,8 @@ impl Offline {
     /// Reads it out of an image, through a container that is made for it and never started.
     ///
     /// A task of its own: a caller that gives up must not leave the container behind.
-    pub(super) async fn read(engine: &Arc<dyn Engine>, image: &str, lease: &Lease) -> Result<Self> {
-        let (engine, image, spec) = (engine.clone(), image.to_owned(), helper(image, lease));
+    pub(super) async fn read(engine: &Arc<dyn Engine>, image: &str, fleet: &Fleet) -> Result<Self> {
+        let (engine, image, spec) = (engine.clone(), image.to_owned(), helper(image, fleet));
         let work = tokio::spawn(async move {
             // Without a name the engine picks one: two runs at once do not meet.
             let container = engine.create_container("", &spec).await?;

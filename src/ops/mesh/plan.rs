@@ -96,7 +96,7 @@ impl Request {
         let (offline, charts) = tokio::try_join!(
             async {
                 match carried {
-                    Some(image) => Offline::read(&km.engine, &image.reference, &fleet.lease).await.map(Some),
+                    Some(image) => Offline::read(&km.engine, &image.reference, fleet).await.map(Some),
                     None => Ok(None),
                 }
             },

@@ -1,0 +1,53 @@
+//! Starts a process per target, and tells what became of it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use crate::targets::TARGETS;
+
+/// How long each target is tried without being told, in seconds.
+const SHORT: u64 = 3;
+
+/// The kept inputs of a target.
+pub fn corpus(target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target)
+}
+
+/// Tries the targets whose names are among the arguments; all of them when none is.
+pub fn run(arguments: &[String]) -> ExitCode {
+    let named: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let seconds = std::env::var("KINDMESH_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SHORT);
+    let targets: Vec<_> =
+        TARGETS.iter().filter(|target| named.is_empty() || named.iter().any(|name| target.name.contains(name.as_str()))).collect();
+    println!("fuzzing {} targets for {seconds} s each", targets.len());
+    let failed = targets.iter().filter(|target| !attempt(target.name, seconds)).count();
+    // As the harness of the other tests says it.
+    let word = if failed == 0 { "ok" } else { "FAILED" };
+    println!("test result: {word}. {} passed; {failed} failed", targets.len() - failed);
+    if failed == 0 && !targets.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether nothing was found.
+fn attempt(target: &str, seconds: u64) -> bool {
+    let last = tempfile::NamedTempFile::new().unwrap();
+    let this = std::env::current_exe().unwrap();
+    let output = Command::new(this).args(["--child", target, &seconds.to_string()]).arg(last.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() {
+        println!("test {target} ... ok ({})", said.trim());
+        return true;
+    }
+    println!("test {target} ... FAILED ({})", output.status);
+    eprintln!("{}", String::from_utf8_lossy(&output.stderr));
+    let input = std::fs::read(last.path()).unwrap();
+    if input.is_empty() {
+        // It ended before the first input.
+        return false;
+    }
+    let name = kindmesh::domain::oci::sha256_digest(&input).replace("sha256:", "");
+    let kept = corpus(target).join(format!("found-{}", &name[..12]));
+    std::fs::create_dir_all(corpus(target)).unwrap();
+    std::fs::write(&kept, input).unwrap();
+    eprintln!("the input is kept: {}", kept.display());
+    false
+}
