@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::domain::checkup::{Route, parse_routes};
 use crate::domain::container::ContainerSpec;
+use crate::domain::fleet::Fleet;
 use crate::domain::inotify;
-use crate::domain::lease::Lease;
 use crate::engine::Engine;
 use crate::ops::privileges::{helper, run};
 
@@ -36,7 +36,7 @@ pub(super) struct Host {
 
 /// Reads them with a helper container of this image, which ends at once and is removed. With an engine on this machine
 /// and no image, with what this machine tells.
-pub(super) async fn look(engine: &Arc<dyn Engine>, image: Option<&str>) -> Host {
+pub(super) async fn look(engine: &Arc<dyn Engine>, fleet: &Fleet, image: Option<&str>) -> Host {
     let mut host = Host::default();
     if let Some(image) = image {
         // In the host's own network its routes are seen; an engine that forbids that still tells the rest.
@@ -44,7 +44,7 @@ pub(super) async fn look(engine: &Arc<dyn Engine>, image: Option<&str>) -> Host 
             let spec = ContainerSpec {
                 network: network.to_owned(),
                 entrypoint: Some(vec!["/bin/sh".to_owned(), "-c".to_owned(), SCRIPT.to_owned()]),
-                ..helper(image, &Lease::default())
+                ..helper(image, fleet)
             };
             if let Ok(Ok(text)) = tokio::time::timeout(DEADLINE, run(engine, spec)).await {
                 host = Host::parse(&text);

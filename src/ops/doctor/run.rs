@@ -51,7 +51,7 @@ impl Kindmesh {
         let (images, any) = self.images(fleet).await;
         checks.extend(images);
         checks.push(self.rights(fleet, facts, &inventory, any.as_deref()).await);
-        let host = host::look(&self.engine, any.as_deref()).await;
+        let host = host::look(&self.engine, fleet, any.as_deref()).await;
         let running: Vec<&str> =
             inventory.clusters().flat_map(|(_, nodes)| nodes).filter(|node| is_running(node)).map(|node| node.name.as_str()).collect();
         let needs = Needs::of(fleet, |name| !running.contains(&name));
