@@ -15,7 +15,18 @@ fn flags(text: &str) -> BTreeSet<String> {
 /// The first text of every call of `hint` in a source.
 fn hints(source: &str) -> Vec<&str> {
     let begins = source.match_indices(".hint(").filter_map(|(at, _)| source[at..].find('"').map(|quote| at + quote + 1));
-    begins.filter_map(|from| source[from..].find("\")").map(|length| &source[from..from + length])).collect()
+    begins.map(|from| text(&source[from..])).collect()
+}
+
+/// As far as to the quote that ends it.
+fn text(source: &str) -> &str {
+    let mut escaped = false;
+    let end = source.find(|c| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    &source[..end.unwrap_or(source.len())]
 }
 
 fn sources(folder: &Path, found: &mut Vec<String>) {
