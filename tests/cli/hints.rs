@@ -12,10 +12,11 @@ fn flags(text: &str) -> BTreeSet<String> {
     words.filter(|word| word.len() > 3).map(|word| word.trim_end_matches('-').to_owned()).collect()
 }
 
-/// The first text of every call of `hint` in a source.
+/// The text of every call of `hint` in a source that has one.
 fn hints(source: &str) -> Vec<&str> {
-    let begins = source.match_indices(".hint(").filter_map(|(at, _)| source[at..].find('"').map(|quote| at + quote + 1));
-    begins.map(|from| text(&source[from..])).collect()
+    let arguments = source.match_indices(".hint(").map(|(at, call)| source[at + call.len()..].trim_start());
+    let texts = arguments.map(|argument| argument.strip_prefix("format!(").unwrap_or(argument).trim_start());
+    texts.filter_map(|argument| argument.strip_prefix('"')).map(text).collect()
 }
 
 /// As far as to the quote that ends it.
