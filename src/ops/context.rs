@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::error::{Error, ErrorKind, Result};
+use crate::domain::lease::Owner;
 use crate::domain::proxy::ProxySettings;
 use crate::engine::Engine;
 use crate::event::{CLUSTER_SPAN, Event, EventKind, Reporter, STEP_SPAN, Silent};
@@ -30,6 +31,7 @@ pub struct Kindmesh {
     pub(super) registry_config: Option<PathBuf>,
     pub(super) state_dir: Option<PathBuf>,
     pub(super) cache_dir: Option<PathBuf>,
+    pub(super) owner: Option<Owner>,
     pub(super) patience: Duration,
     begun: Instant,
 }
@@ -74,6 +76,7 @@ impl Kindmesh {
             registry_config: None,
             state_dir: None,
             cache_dir: None,
+            owner: None,
             patience: PATIENCE,
             begun: Instant::now(),
         }
@@ -136,6 +139,14 @@ impl Kindmesh {
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// Works for this owner: what is made only while it works goes with the owner, as a fleet does that has it in
+    /// its [`Lease`](crate::domain::lease::Lease).
+    #[must_use]
+    pub fn owned_by(mut self, owner: Owner) -> Self {
+        self.owner = Some(owner);
         self
     }
 

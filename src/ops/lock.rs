@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::domain::labels;
+use crate::domain::lease::Lease;
 use crate::domain::name::FleetName;
 use crate::domain::node::fleet_labels;
 use crate::domain::ticket::{self, Holder, Ticket, Turn};
@@ -34,6 +35,8 @@ const LOOK: Duration = Duration::from_millis(500);
 struct Held {
     engine: Arc<dyn Engine>,
     fleet: FleetName,
+    /// On every ticket, beside the holder.
+    labels: BTreeMap<String, String>,
     holder: Holder,
     beat: u64,
     /// When that was.
@@ -90,6 +93,7 @@ async fn take(km: &Kindmesh, fleet: &FleetName, work: &str) -> Result<Held> {
     let mut held = Held {
         engine: km.engine.clone(),
         fleet: fleet.clone(),
+        labels: fleet_labels(fleet).into_iter().chain(Lease { expires: None, owner: km.owner.clone() }.labels()).collect(),
         holder: holder::this(work),
         beat: 0,
         shown: Instant::now(),
@@ -221,7 +225,7 @@ impl Held {
     }
 
     async fn show(&mut self, beat: u64) -> crate::engine::Result<()> {
-        let mut labels = fleet_labels(&self.fleet);
+        let mut labels = self.labels.clone();
         labels.insert(labels::LOCK.to_owned(), self.holder.to_label());
         // Before the call: one whose answer is lost is taken back as well.
         self.given_back = false;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::background;
 use super::holder::Holder;
 use super::source::Source;
+use crate::domain::lease::Owner;
 use crate::domain::name::FleetName;
 use crate::ops::{DownReport, Result};
 
@@ -37,6 +38,10 @@ impl Ending {
         &self.source
     }
 
+    fn owner(&self) -> Option<Owner> {
+        self.holder.as_ref().map(|holder| holder.owner().clone())
+    }
+
     /// Whether the fleet stays.
     pub(super) fn keeps(&self) -> bool {
         !self.armed
@@ -44,10 +49,14 @@ impl Ending {
 
     /// Removes the fleet now, and tells what went wrong; the next try is the drop's.
     pub(super) async fn now(mut self) -> Result<DownReport> {
-        let report = self.source.kindmesh(None).await?.down(&self.fleet).await?;
+        let report = remove(&self.source, self.owner(), &self.fleet).await?;
         self.armed = false;
         Ok(report)
     }
+}
+
+async fn remove(source: &Source, owner: Option<Owner>, fleet: &FleetName) -> Result<DownReport> {
+    source.kindmesh_of(owner, None).await?.down(fleet).await
 }
 
 impl fmt::Debug for Ending {
@@ -59,8 +68,8 @@ impl fmt::Debug for Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         if self.armed {
-            let (source, fleet) = (self.source.clone(), self.fleet.clone());
-            let removed = background::run(move || async move { source.kindmesh(None).await?.down(&fleet).await });
+            let (source, owner, fleet) = (self.source.clone(), self.owner(), self.fleet.clone());
+            let removed = background::run(move || async move { remove(&source, owner, &fleet).await });
             match removed {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => self.left(&error.one_line()),

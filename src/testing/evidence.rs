@@ -19,7 +19,7 @@ const PODS: usize = 8;
 
 /// Of clusters by what tests call them and what the engine does, over connections of its own.
 pub(super) async fn of_clusters(source: Source, clusters: Vec<(String, String)>) -> String {
-    let kindmesh = match source.kindmesh(None).await {
+    let kindmesh = match source.kindmesh().await {
         Ok(kindmesh) => kindmesh,
         Err(error) => return format!("no evidence: {}\n", error.one_line()),
     };

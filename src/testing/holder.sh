@@ -23,11 +23,11 @@ done
 
 [ -S "$socket" ] || exit 0
 call() { curl --silent --show-error --fail --max-time 120 --unix-socket "$socket" "$@"; }
-# Prints the IDs of what has the owner's label, this container left out.
+# Prints the IDs of what has the owner's label, names of volumes, this container left out.
 owned() {
   local answer
   answer=$(call --get --data-urlencode "filters={\"label\":[\"dev.kindmesh.owner=$owner\"]}" "http://engine/$1") || return 1
-  grep -o '"Id":"[0-9a-f]\{64\}"' <<<"$answer" | cut -d'"' -f4 | grep -v "^$HOSTNAME"
+  grep -oE '"Id":"[0-9a-f]{64}"|"Name":"kindmesh-lock-[^"]*"' <<<"$answer" | cut -d'"' -f4 | grep -v "^$HOSTNAME"
   return 0
 }
 # What the engine was asked for in the last moment may still appear: only several looks in a row that find
@@ -36,7 +36,7 @@ looks=3
 [ "$word" = done ] && looks=1
 for ((round = 0, quiet = 0; round < 300 && quiet < looks; round++)); do
   [ $round -gt 0 ] && sleep 1
-  containers=$(owned 'containers/json?all=1') && networks=$(owned networks) || continue
+  containers=$(owned 'containers/json?all=1') && networks=$(owned networks) && volumes=$(owned volumes) || continue
   quiet=$((quiet + 1))
   for id in $containers; do
     quiet=0
@@ -46,5 +46,9 @@ for ((round = 0, quiet = 0; round < 300 && quiet < looks; round++)); do
   for id in $networks; do
     quiet=0
     call --request DELETE "http://engine/networks/$id"
+  done
+  for id in $volumes; do
+    quiet=0
+    call --request DELETE "http://engine/volumes/$id"
   done
 done

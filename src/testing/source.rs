@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::settings::Settings;
+use crate::domain::lease::Owner;
 use crate::engine::Engine;
 use crate::engine::connect::{ConnectError, connect};
 use crate::ops::{Error, ErrorKind, Kindmesh, Result};
@@ -30,9 +31,17 @@ impl Source {
         }
     }
 
-    /// A handle for the current runtime; what outlives clusters is kept below `state`.
-    pub(super) async fn kindmesh(&self, state: Option<PathBuf>) -> Result<Kindmesh> {
+    /// A handle for the current runtime, for which nothing outlives clusters.
+    pub(super) async fn kindmesh(&self) -> Result<Kindmesh> {
+        self.kindmesh_of(None, None).await
+    }
+
+    /// A handle for the current runtime that works for an owner; what outlives clusters is kept below `state`.
+    pub(super) async fn kindmesh_of(&self, owner: Option<Owner>, state: Option<PathBuf>) -> Result<Kindmesh> {
         let mut kindmesh = Kindmesh::new(self.engine().await?);
+        if let Some(owner) = owner {
+            kindmesh = kindmesh.owned_by(owner);
+        }
         if let Some(state) = state {
             kindmesh = kindmesh.state_dir(state);
         }

@@ -47,13 +47,13 @@ async fn reused(asked: &TestFleetBuilder, settings: &Settings, source: Source, d
     fleet.lease.expires = expiry(asked);
     // Of several processes one makes it.
     let _turn = reuse::turn(settings, &fleet.name).await?;
-    super::fault::heal(&source.kindmesh(None).await?, &fleet.name).await?;
+    super::fault::heal(&source.kindmesh().await?, &fleet.name).await?;
     let ending = Ending::keep(source, fleet.name.clone());
     make(settings, description, fleet, ending, settings.state.clone(), "").await
 }
 
 async fn holder(asked: &TestFleetBuilder, source: &Source, description: &Fleet) -> Result<Arc<Holder>> {
-    let kindmesh = source.kindmesh(None).await?;
+    let kindmesh = source.kindmesh().await?;
     let Some(cluster) = description.clusters.first() else { return Err(Error::cancelled("there are no clusters")) };
     let image = kindmesh.node_image(cluster).await?;
     let reach = if asked.reaper == Reaper::Container { reach_of(kindmesh.engine().as_ref()) } else { None };
@@ -88,13 +88,13 @@ async fn make(
         let (source, wanted, kubeconfig, token) = (source.clone(), fleet.clone(), kubeconfig.clone(), cancel.clone());
         let own_network = plan::wants_own_network(description);
         background::apart(cancel, move || async move {
-            let kindmesh = source.kindmesh(state).await?.cancellation(token);
+            let kindmesh = source.kindmesh_of(wanted.lease.owner.clone(), state).await?.cancellation(token);
             up(kindmesh, wanted, own_network, kubeconfig).await
         })
     };
     let made = async {
         let (named, report) = made.await.ok_or_else(|| Error::cancelled("the thread that made the fleet ended"))??;
-        let kindmesh = source.kindmesh(settings.state.clone()).await?;
+        let kindmesh = source.kindmesh_of(fleet.lease.owner.clone(), settings.state.clone()).await?;
         let clusters = connect(&kindmesh, description, &report).await?;
         Ok::<_, Error>((named, kindmesh, clusters))
     };

@@ -62,7 +62,7 @@ async fn scheduled(cluster: &TestCluster, name: &str) -> Result<(), String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn frozen_killed_and_stopped_and_mended_each_time() {
+async fn frozen_ended_and_stopped_and_mended_each_time() {
     let turn = turn().await;
     let fleet = TestFleet::builder().name("fault").cluster(ClusterBuilder::new("east").nodes(2)).start().await.unwrap();
     drop(turn);

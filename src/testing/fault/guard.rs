@@ -67,7 +67,7 @@ impl Fault {
             Some(undo) => {
                 let source = self.source.clone();
                 let done =
-                    background::apart(CancellationToken::new(), move || async move { run(&source.kindmesh(None).await?, undo).await });
+                    background::apart(CancellationToken::new(), move || async move { run(&source.kindmesh().await?, undo).await });
                 let done = done.await.unwrap_or_else(|| Err(Error::cancelled("the thread that undoes a fault ended")));
                 done.map_err(|error| error.within(format_args!("undo: {}", self.what)))
             }
@@ -81,7 +81,7 @@ impl Drop for Fault {
     fn drop(&mut self) {
         let Some(undo) = self.undo.take() else { return };
         let (what, source) = (self.what.clone(), self.source.clone());
-        let undone = background::run(move || async move { run(&source.kindmesh(None).await?, undo).await });
+        let undone = background::run(move || async move { run(&source.kindmesh().await?, undo).await });
         match undone {
             Some(Ok(())) => {}
             Some(Err(error)) => eprintln!("kindmesh: this fault stays: {what}: {}", error.one_line()),
