@@ -74,10 +74,15 @@ pub async fn follow<H: Future<Output = bool>, P: Future<Output = bool>>(
     let api: Api<Event> = Api::all(server.client());
     let mut stream = pin!(watcher(api, watcher::Config::default()).backoff(Reconnect::default()));
     while let Some(next) = stream.next().await {
+        // A listing that begins has no answer yet; everything else is one.
+        let answered = matches!(next, Ok(Watched::InitApply(_) | Watched::InitDone | Watched::Apply(_) | Watched::Delete(_)));
+        if answered && !heard(None).await {
+            return Ok(());
+        }
         let go_on = match next {
             Ok(Watched::Init) => {
                 told.listed.clear();
-                heard(None).await
+                true
             }
             Ok(Watched::InitApply(event)) => match told.is_new(&event, true) {
                 Some(event) => hear(event).await,
@@ -85,7 +90,7 @@ pub async fn follow<H: Future<Output = bool>, P: Future<Output = bool>>(
             },
             Ok(Watched::InitDone) => {
                 told.versions = std::mem::take(&mut told.listed);
-                heard(None).await
+                true
             }
             Ok(Watched::Apply(event)) => match told.is_new(&event, false) {
                 Some(event) => hear(event).await,

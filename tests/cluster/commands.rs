@@ -50,7 +50,7 @@ fn healthy_host(bench: &Bench) {
 }
 
 async fn exported(bench: &Bench) {
-    let report = bench.kindmesh(["export", "logs", "logs", "-o", "json"]).json();
+    let report = bench.kindmesh(["export", "logs", "logs", "--fleet", FLEET, "-o", "json"]).json();
     let folder = bench.dir.path().join("logs");
     let text = |path: &str| std::fs::read_to_string(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}; {report:#}"));
     assert_eq!(report["missing"], serde_json::json!([]), "{report:#}");
@@ -93,7 +93,7 @@ fn every_file(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
 }
 
 fn commands_in_nodes(bench: &Bench) {
-    let ran = bench.kindmesh(["exec", "--", "sh", "-c", "echo out; echo err >&2; exit 7"]);
+    let ran = bench.kindmesh(["exec", "--fleet", FLEET, "--", "sh", "-c", "echo out; echo err >&2; exit 7"]);
     assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(7), "out\n", "err\n"));
     assert_eq!(bench.kindmesh(["exec", "--node", NODE, "--", "hostname"]).text().trim(), NODE);
     let mut piped =
@@ -101,24 +101,32 @@ fn commands_in_nodes(bench: &Bench) {
     piped.stdin.take().unwrap().write_all(&vec![b'x'; 300_000]).unwrap();
     let output = piped.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "300000");
-    let document = bench.kindmesh(["exec", "-o", "json", "--", "cat", "/kind/version"]).json();
+    let document = bench.kindmesh(["exec", "--fleet", FLEET, "-o", "json", "--", "cat", "/kind/version"]).json();
     assert_eq!((document["node"].as_str(), document["exitCode"].as_i64()), (Some(NODE), Some(0)));
-    bench.kindmesh(["exec", "-t", "--", "true"]).failed(2);
+    bench.kindmesh(["exec", "--fleet", FLEET, "-t", "--", "true"]).failed(2);
     bench.kindmesh(["exec", "--node", "nobody", "--", "true"]).failed(9);
     // Ctrl-C ends the command in the node, too.
-    let running = Followed::spawn(bench, &["exec", "--", "sh", "-c", "echo begun; exec sleep 3071"]);
+    let running = Followed::spawn(bench, &["exec", "--fleet", FLEET, "--", "sh", "-c", "echo begun; exec sleep 3071"]);
     running.until("begun");
     assert_eq!(running.interrupted(), Some(130));
     let left = bench
-        .kindmesh(["exec", "--", "sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -c '^3071$' || true"])
+        .kindmesh([
+            "exec",
+            "--fleet",
+            FLEET,
+            "--",
+            "sh",
+            "-c",
+            "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -c '^3071$' || true",
+        ])
         .text();
     assert_eq!(left.trim(), "0");
-    let internal = bench.kindmesh(["kubeconfig", "--internal"]).text();
+    let internal = bench.kindmesh(["kubeconfig", "--cluster", "cmds1", "--internal"]).text();
     assert!(internal.contains(&format!("https://{NODE}:6443")), "no internal address");
 }
 
 async fn followed(bench: &Bench) {
-    let past = bench.kindmesh(["events", "-o", "json"]).text();
+    let past = bench.kindmesh(["events", "--fleet", FLEET, "-o", "json"]).text();
     let events: Vec<Value> = past.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for source in ["engine", "kubernetes"] {
         assert!(events.iter().any(|event| event["source"] == source && event["cluster"] == "cmds1"), "none of {source}: {past}");
@@ -153,7 +161,7 @@ async fn watched(bench: &Bench) {
     bench.kindmesh(["resume", "--fleet", FLEET]).ok();
     lines.until(&format!("nodes/{NODE}/state: paused -> running"));
     assert_eq!(lines.interrupted(), Some(130));
-    let documents = Followed::spawn(bench, &["status", "-w", "-o", "json"]);
+    let documents = Followed::spawn(bench, &["status", "-w", "--fleet", FLEET, "-o", "json"]);
     documents.until("{\"fleets\":[");
     assert_eq!(documents.interrupted(), Some(130));
 }
