@@ -75,6 +75,22 @@ pub(super) async fn create_or_find(engine: &dyn Engine, name: &str, spec: &Conta
     }
 }
 
+/// Whether the engine is removing a container, or has removed it: somebody asked for that, who may have been killed.
+pub(super) async fn is_going(engine: &dyn Engine, container: &ContainerInfo) -> bool {
+    match engine.inspect_container(&container.id).await {
+        Ok(found) => matches!(found.state, ContainerState::Removing | ContainerState::Dead),
+        Err(error) => error.is_not_found(),
+    }
+}
+
+/// Returns when a container that is going is gone.
+pub(super) async fn ensure_gone(engine: &dyn Engine, container: &ContainerInfo) -> Result<()> {
+    match engine.remove_container(&container.id).await {
+        Err(error) if !error.is_not_found() => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Starts a node if it does not run. Returns whether it was started.
 pub(super) async fn ensure_started(engine: &dyn Engine, node: &ContainerInfo) -> Result<bool> {
     match node.state {

@@ -55,16 +55,21 @@ pub(super) async fn ensure_all(
 pub(super) async fn ensure_one(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &NodePlan, scope: &Scope) -> Result<(ContainerInfo, bool)> {
     let engine = km.engine.as_ref();
     let mut changed = false;
-    for attempt in 1.. {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
         let (container, created) = create(km, plan, node).await?;
         changed |= created;
         if created {
             still_reserved(km, plan, &container).await?;
         }
-        match boot::ensure_started(engine, &container).await {
+        let error = match boot::ensure_started(engine, &container).await {
             Ok(started) => {
                 changed |= started;
-                break;
+                match booted(km, plan, node, scope).await {
+                    Ok(container) => return Ok((container, changed)),
+                    Err(error) => error,
+                }
             }
             // A port nobody asked for by number: take another. Only for a node that never ran.
             Err(error)
@@ -75,13 +80,26 @@ pub(super) async fn ensure_one(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &Nod
             {
                 scope.warn("start nodes", format!("{}; trying another port", error.one_line()));
                 engine.remove_container(&container.name).await?;
+                continue;
             }
-            Err(error) => return Err(error),
+            Err(error) => error,
+        };
+        // What a `down` began that was killed, the engine goes on with.
+        if created || attempt >= PORT_TRIES || !boot::is_going(engine, &container).await {
+            return Err(error);
         }
+        scope.warn("start nodes", format!("{}; it is being removed, and made anew", error.one_line()));
+        boot::ensure_gone(engine, &container).await?;
+        changed = true;
     }
+}
+
+/// Waits until a node that was started has booted. Returns it as it runs.
+async fn booted(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &NodePlan, scope: &Scope) -> Result<ContainerInfo> {
+    let engine = km.engine.as_ref();
     let container = engine.inspect_container(&node.name).await?;
     boot::wait_booted(engine, &container, plan.fleet.timeouts.node_boot, &scope.cancel).await?;
-    Ok((container, changed))
+    Ok(container)
 }
 
 /// Makes sure the container exists, without starting it. Its labels hold everything that a later
@@ -90,7 +108,10 @@ pub(super) async fn create(km: &Kindmesh, plan: &ClusterPlan<'_>, planned: &Node
     let engine = km.engine.as_ref();
     match engine.inspect_container(&planned.name).await {
         Ok(container) if container.labels.get(labels::FLEET).map(String::as_str) == Some(plan.fleet.name.as_str()) => {
-            return Ok((container, false));
+            if !boot::is_going(engine, &container).await {
+                return Ok((container, false));
+            }
+            boot::ensure_gone(engine, &container).await?;
         }
         Ok(_) => return Err(taken(&planned.name)),
         Err(error) if error.is_not_found() => {}
