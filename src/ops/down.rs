@@ -108,7 +108,7 @@ impl Kindmesh {
             .or_else(|error| if inventory.nodes(cluster).is_empty() { Err(error) } else { Ok(()) })?;
         let fleet: Option<FleetName> = inventory.fleet_of_cluster(cluster).and_then(|fleet| fleet.parse().ok());
         match fleet {
-            Some(fleet) => lock::holding(&km, &fleet, "down", async |km| delete_of_fleet(&km, &fleet, cluster).await).await,
+            Some(fleet) => lock::holding_if_possible(&km, &fleet, "down", async |km| delete_of_fleet(&km, &fleet, cluster).await).await,
             None => remove_containers(&km, inventory.nodes(cluster), &km.cluster_scope(cluster)).await,
         }
     }
@@ -131,7 +131,7 @@ async fn delete_of_fleet(km: &Kindmesh, fleet: &FleetName, cluster: &str) -> Res
 /// Removes a fleet, and nothing for which there is no fleet of this name.
 pub(super) async fn down_fleet(km: &Kindmesh, fleet: &FleetName) -> Result<DownReport> {
     go_on(km)?;
-    lock::holding(km, fleet, "down", async |km| down_alone(&km, fleet).await).await
+    lock::holding_if_possible(km, fleet, "down", async |km| down_alone(&km, fleet).await).await
 }
 
 /// Whoever gave up finds everything that was not reached as it was: a warm member without a mark for removal.

@@ -2,14 +2,13 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::Path;
-use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::domain::ticket::Holder;
 
 /// This process, for one piece of work.
 pub(super) fn this(work: &str) -> Holder {
-    let pid = process::id();
+    let pid = std::process::id();
     Holder {
         id: format!("{:016x}", RandomState::new().build_hasher().finish()),
         work: work.to_owned(),
@@ -73,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_killed_process_is_gone_before_and_after_it_is_waited_for() {
-        let mut child = process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let holder = Holder { pid: child.id(), born: stat(child.id()).unwrap().born, ..this("up") };
         assert!(!is_gone(&holder));
         child.kill().unwrap();

@@ -55,7 +55,31 @@ struct Watch(BTreeMap<String, (u64, Instant)>);
 /// # Errors
 /// Those of the work; `Conflict` when it was not its turn in time (see [`Kindmesh::patience`]) or the turn was lost.
 pub(super) async fn holding<T>(km: &Kindmesh, fleet: &FleetName, work: &str, job: impl AsyncFnOnce(Kindmesh) -> Result<T>) -> Result<T> {
-    let mut held = take(km, fleet, work).await?;
+    let held = take(km, fleet, work).await?;
+    hold(km, held, work, job).await
+}
+
+/// As [`holding`], also where the engine can make no lock, for one whose disk is full: what frees it must go on.
+///
+/// # Errors
+/// As [`holding`].
+pub(super) async fn holding_if_possible<T>(
+    km: &Kindmesh,
+    fleet: &FleetName,
+    work: &str,
+    job: impl AsyncFnOnce(Kindmesh) -> Result<T>,
+) -> Result<T> {
+    match take(km, fleet, work).await {
+        Ok(held) => hold(km, held, work, job).await,
+        Err(error) if error.kind() == ErrorKind::Engine => {
+            km.fleet_scope().warn(STEP, format!("fleet {fleet} is not locked against other commands: {}", error.one_line()));
+            job(km.clone()).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn hold<T>(km: &Kindmesh, mut held: Held, work: &str, job: impl AsyncFnOnce(Kindmesh) -> Result<T>) -> Result<T> {
     let mut worker = km.clone();
     worker.cancel = km.cancel.child_token();
     let cancel = worker.cancel.clone();

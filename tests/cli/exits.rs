@@ -12,7 +12,7 @@ fn the_codes_are_fixed() {
         codes["exitCodes"].as_array().unwrap().iter().map(|code| format!("{}={}", code["name"].as_str().unwrap(), code["code"])).collect();
     assert_eq!(
         pairs.join(" "),
-        "success=0 failure=1 usage=2 config=3 engine=4 image=5 conflict=6 timeout=7 cluster=8 notFound=9 unproven=10 cancelled=130 brokenPipe=141"
+        "success=0 failure=1 usage=2 config=3 engine=4 image=5 conflict=6 timeout=7 cluster=8 notFound=9 unproven=10 differs=11 cancelled=130 brokenPipe=141"
     );
 }
 

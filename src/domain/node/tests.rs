@@ -65,6 +65,7 @@ fn a_privileged_control_plane_is_kinds() {
       "binds": [
         "/lib/modules:/lib/modules:ro"
       ],
+      "mounts": {},
       "ports": [
         {
           "container_port": 6443,
@@ -92,6 +93,7 @@ fn a_privileged_control_plane_is_kinds() {
       "restart": {
         "OnFailure": 1
       },
+      "auto_remove": false,
       "init": false,
       "cgroupns": "Private",
       "pid_mode": null,
@@ -139,6 +141,7 @@ fn a_reduced_worker_asks_for_everything_by_name() {
       "binds": [
         "/lib/modules:/lib/modules:ro"
       ],
+      "mounts": {},
       "ports": [],
       "privileged": false,
       "cap_add": [
@@ -163,6 +166,7 @@ fn a_reduced_worker_asks_for_everything_by_name() {
       "restart": {
         "OnFailure": 1
       },
+      "auto_remove": false,
       "init": false,
       "cgroupns": "Private",
       "pid_mode": null,

@@ -143,3 +143,12 @@ async fn a_cancelled_wait_and_dropped_work_leave_nothing() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_frees_an_engine_goes_on_where_it_can_make_no_lock() {
+    let (engine, km, fleet) = setting();
+    engine.fault(When::Every(Verb::CreateVolume), Fault::Fail(EngineErrorKind::Failed, "no space left on device".to_owned()));
+    let error = holding(&km, &fleet, "up", async |_| Ok(())).await.unwrap_err();
+    assert!(error.to_string().contains("no space left"), "{error}");
+    holding_if_possible(&km, &fleet, "down", async |_| Ok(())).await.unwrap();
+}
