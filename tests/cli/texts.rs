@@ -15,7 +15,9 @@ fn help() {
 
     Commands:
       up          Create a fleet, or complete it
+      diff        Show what `up` would do
       down        Remove a fleet, with everything made for it
+      prune       Remove fleets whose time is over, and what killed processes left
       doctor      Look for what would go wrong, before anything is made
       pause       Suspend a fleet: it keeps its memory and gets no processor
       resume      Let a paused fleet go on
@@ -44,12 +46,13 @@ fn help() {
       -V, --version  Print version
 
     Global options:
-      -H, --host <URL>          Address of the engine, unix://… or tcp://… [default: as the docker command]
-          --context <NAME>      Docker context of the engine [default: as the docker command]
-          --state-dir <FOLDER>  Folder for root certificates of meshes and for warm pools [default: ~/.local/state/kindmesh]
-      -o, --output <FORMAT>     text, or json: a document on standard output, events on standard error [default: text]
-      -q, --quiet               Tell nothing but errors and results
-      -v, --verbose...          Tell more; twice for every detail
+      -H, --host <URL>               Address of the engine, unix://… or tcp://… [default: as the docker command]
+          --context <NAME>           Docker context of the engine [default: as the docker command]
+          --state-dir <FOLDER>       Folder for root certificates of meshes and for warm pools [default: ~/.local/state/kindmesh]
+          --lock-timeout <DURATION>  How long to wait for another command that changes the same fleet; 0s does not wait [default: 10m]
+      -o, --output <FORMAT>          text, or json: a document on standard output, events on standard error [default: text]
+      -q, --quiet                    Tell nothing but errors and results
+      -v, --verbose...               Tell more; twice for every detail
 
     Makes fleets of kind-compatible clusters on one network, gives each its own pool of LoadBalancer
     addresses, and writes their kubeconfig entries. Needs an engine that speaks Docker's API, and calls
@@ -81,11 +84,9 @@ fn help_of_up() {
           --privileges <PROFILE>          Rights of node containers: auto, privileged or reduced [default: auto]
           --profile <PROFILE>             How clusters are bootstrapped: fast, or exactly as kind does it: kind [default: fast]
           --sample                        Install a small web service with a LoadBalancer address into every cluster (a mesh has a sample of its own)
-          --kubeconfig <FILE>             Kubeconfig file that gets the entries [default: as kubectl]
-          --prune                         Remove clusters of the fleet that its description no longer has
-          --warm <N>                      Keep a warm pool of N such fleets, suspended, for `kindmesh pool lease`; 0 gives it up
-          --timings <FILE>                Write where the time went: a Chrome trace, and a chart beside it with the extension .svg
-          --evidence <DIR>                When it fails, write logs, events and last-seen states into this folder
+          --prune                         Remove clusters and nodes that the description no longer has
+          --recreate [<CLUSTER>]          Make a cluster anew; without a name every one that cannot be changed in its place
+          --ttl <DURATION>                Let `kindmesh prune` remove the fleet after so long a time, like 2h; of a fleet that is there nothing changes
       -h, --help                          Print help
 
     Mesh:
@@ -97,18 +98,25 @@ fn help_of_up() {
           --istio-operator <FILE>    File with an IstioOperator
           --root-ca <FILE>           Root certificate of one's own, PEM [default: one made for the fleet and kept]
           --root-key <FILE>          Private key of the root certificate, PEM; kept in the state folder until `down`
+          --kubeconfig <FILE>        Kubeconfig file that gets the entries [default: as kubectl]
+          --dry-run                  Show what would be done, as `kindmesh diff` does, and do nothing
+          --warm <N>                 Keep a warm pool of N such fleets, suspended, for `kindmesh pool lease`; 0 gives it up
+          --timings <FILE>           Write where the time went: a Chrome trace, and a chart beside it with the extension .svg
+          --evidence <DIR>           When it fails, write logs, events and last-seen states into this folder
 
     Global options:
-      -H, --host <URL>          Address of the engine, unix://… or tcp://… [default: as the docker command]
-          --context <NAME>      Docker context of the engine [default: as the docker command]
-          --state-dir <FOLDER>  Folder for root certificates of meshes and for warm pools [default: ~/.local/state/kindmesh]
-      -o, --output <FORMAT>     text, or json: a document on standard output, events on standard error [default: text]
-      -q, --quiet               Tell nothing but errors and results
-      -v, --verbose...          Tell more; twice for every detail
+      -H, --host <URL>               Address of the engine, unix://… or tcp://… [default: as the docker command]
+          --context <NAME>           Docker context of the engine [default: as the docker command]
+          --state-dir <FOLDER>       Folder for root certificates of meshes and for warm pools [default: ~/.local/state/kindmesh]
+          --lock-timeout <DURATION>  How long to wait for another command that changes the same fleet; 0s does not wait [default: 10m]
+      -o, --output <FORMAT>          text, or json: a document on standard output, events on standard error [default: text]
+      -q, --quiet                    Tell nothing but errors and results
+      -v, --verbose...               Tell more; twice for every detail
 
     Without a file the fleet has two clusters, cluster1 and cluster2, on the network that kind uses.
-    Running it again completes what is missing and changes nothing else. Clusters of the fleet that its
-    description no longer has are refused, or removed with --prune.
+    Running it again completes what is missing and changes what is otherwise than described; --dry-run
+    shows what. Clusters and nodes that are not described any more are refused, or removed with --prune;
+    what cannot be changed in its place is refused, or made anew with --recreate.
     Nodes are privileged, as kind's are, where the engine can do that, and else have every
     capability that the host has and nothing more; --privileges asks for one or the other.
 
@@ -118,6 +126,8 @@ fn help_of_up() {
       kindmesh up --mesh                           and one Istio mesh over all clusters
       kindmesh up --clusters 3 --fleet trio        three clusters under a name of their own
       kindmesh up -f fleet.yaml                    what a file says
+      kindmesh up -f fleet.yaml --dry-run          what that would do
+      kindmesh up -f fleet.yaml --recreate west    make one cluster of it anew
       kindmesh up --kubernetes-version v1.33.1     another Kubernetes
       kindmesh up --mesh --warm 3                  three such fleets made beforehand (`kindmesh help pool`)
       kindmesh up -o json 2>events.jsonl           for programs
@@ -212,6 +222,7 @@ fn topics() {
     8     cluster     a node or an API server failed
     9     notFound    what was asked for does not exist
     10    unproven    a mesh could not be proven; every failure has a name and a next step
+    11    differs     a fleet is not what is described, when `diff --exit-code` asks
     130   cancelled   stopped by a signal
     141   brokenPipe  the reader of the output went away
     "#);
