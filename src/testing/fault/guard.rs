@@ -66,8 +66,7 @@ impl Fault {
         match self.undo.take() {
             Some(undo) => {
                 let source = self.source.clone();
-                let done =
-                    background::apart(CancellationToken::new(), move || async move { run(&source.kindmesh().await?, undo).await });
+                let done = background::apart(CancellationToken::new(), move || async move { run(&source.kindmesh().await?, undo).await });
                 let done = done.await.unwrap_or_else(|| Err(Error::cancelled("the thread that undoes a fault ended")));
                 done.map_err(|error| error.within(format_args!("undo: {}", self.what)))
             }
