@@ -87,3 +87,6 @@ impl Ending {
         eprintln!("kindmesh: fleet {fleet} was not removed: {why}; `kindmesh down --fleet {fleet}` does it");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,7 +116,7 @@ fn container_name(owner: &Owner) -> String {
     format!("kindmesh-{HOLDER}-{owner}")
 }
 
-fn describe(owner: &Owner, image: &str, reach: Option<String>) -> ContainerSpec {
+pub(super) fn describe(owner: &Owner, image: &str, reach: Option<String>) -> ContainerSpec {
     let mut labels = Lease { expires: None, owner: Some(owner.clone()) }.labels();
     labels.insert(labels::HELPER.to_owned(), HOLDER.to_owned());
     ContainerSpec {

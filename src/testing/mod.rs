@@ -17,6 +17,9 @@ mod source;
 mod start;
 mod wait;
 
+#[cfg(test)]
+mod support;
+
 pub use crate::k8s::pod_exec::{End, PodOutput};
 pub use builder::{Reaper, TestFleetBuilder};
 pub use cluster::{PortForward, TestCluster};

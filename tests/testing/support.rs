@@ -55,7 +55,12 @@ pub async fn left_of(engine: &dyn Engine, prefix: &str) -> Vec<String> {
     let containers = engine.list_containers(&[]).await.unwrap();
     let networks = engine.networks_labelled(&[]).await.unwrap();
     let containers = containers.into_iter().filter(|one| ours(&one.labels)).map(|one| format!("container {}", one.name));
-    containers.chain(networks.into_iter().filter(|one| ours(&one.labels)).map(|one| format!("network {}", one.name))).collect()
+    let volumes = engine.list_volumes(&[labels::LOCK.to_owned()]).await.unwrap();
+    let volumes = volumes.into_iter().filter(|one| ours(&one.labels)).map(|one| format!("volume {}", one.name));
+    volumes
+        .chain(containers)
+        .chain(networks.into_iter().filter(|one| ours(&one.labels)).map(|one| format!("network {}", one.name)))
+        .collect()
 }
 
 /// The page at an address, as soon as it answers with 200.
