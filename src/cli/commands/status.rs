@@ -82,7 +82,11 @@ async fn watch(session: &Session, kindmesh: &Kindmesh, args: &StatusArgs) -> Res
                 problem = Some(error.message);
             }
         }
-        session.or_cancelled(async { Ok::<(), CliError>(change.await) }).await?;
+        let changed = async {
+            change.await;
+            Ok::<(), CliError>(())
+        };
+        session.or_cancelled(changed).await?;
     }
 }
 

@@ -194,8 +194,8 @@ impl Subject {
         let mut begin = since;
         loop {
             // Subscribed before the past is read: what comes between is in both, and told once.
-            let live = self.engine.events(&[self.label.clone()]).await;
-            let remembered = self.engine.past_events(&[self.label.clone()], begin).await.unwrap_or_default();
+            let live = self.engine.events(std::slice::from_ref(&self.label)).await;
+            let remembered = self.engine.past_events(std::slice::from_ref(&self.label), begin).await.unwrap_or_default();
             let mut newest = SystemTime::UNIX_EPOCH;
             for event in &remembered {
                 newest = newest.max(event.time);
