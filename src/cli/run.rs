@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
@@ -20,6 +21,7 @@ use super::output::{Printer, Terminals};
 use super::session::Session;
 use super::signals;
 use super::timings::Timings;
+use crate::ops::Kindmesh;
 
 /// Threads for tasks: enough to wait on many things at once, little for a small machine.
 const WORKERS: usize = 2;
@@ -110,13 +112,31 @@ fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
                 None => result,
             }
         };
-        signals::until_stopped(session.printer(), signals, session.cancel().clone(), work).await
+        let begun = SystemTime::now();
+        let result = signals::until_stopped(session.printer(), signals, session.cancel().clone(), work).await;
+        match result {
+            Err(error)
+                if error.kind == Exit::Cancelled && session.cancel().is_cancelled() && error.message.starts_with(signals::AT_ONCE) =>
+            {
+                Err(signals::tell_left(error, left_since(session, begun)).await)
+            }
+            result => result,
+        }
     });
     // Work that was given up may still block a thread; the process does not wait for it.
     runtime.shutdown_background();
     match session.timings() {
         Some(timings) => timings.finish(session.printer(), result),
         None => result,
+    }
+}
+
+/// What the command left; nothing where that cannot be told.
+async fn left_since(session: &Session, begun: SystemTime) -> Vec<String> {
+    let since = begun.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0));
+    match session.connected().await {
+        Ok(engine) => Kindmesh::new(engine).begun_since(since).await.unwrap_or_default(),
+        Err(_) => Vec::new(),
     }
 }
 

@@ -151,6 +151,14 @@ impl Session {
         Ok(Kindmesh::new(connect(&self.connect_options()).await.map_err(unreachable)?))
     }
 
+    /// The engine, also for a command that was asked to stop.
+    ///
+    /// # Errors
+    /// When none answers.
+    pub async fn connected(&self) -> Result<Arc<dyn Engine>, CliError> {
+        connect(&self.connect_options()).await.map_err(unreachable)
+    }
+
     /// Flags are stronger than variables: with `--host` or `--context` DOCKER_HOST says nothing.
     fn connect_options(&self) -> ConnectOptions {
         let text = |name| self.env.text(name).map(str::to_owned);

@@ -1,6 +1,7 @@
 //! SIGINT and SIGTERM: the first asks, the second gives up.
 
 use std::future::Future;
+use std::time::Duration;
 
 use futures_util::stream::{BoxStream, Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
@@ -8,6 +9,11 @@ use tokio_util::sync::CancellationToken;
 use super::errors::CliError;
 use super::exit::Exit;
 use super::output::Printer;
+
+/// How the message of a command begins that was asked to stop twice.
+pub const AT_ONCE: &str = "stopped at once";
+/// Who asked twice does not want to wait.
+const LOOK_DEADLINE: Duration = Duration::from_secs(3);
 
 /// A request to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +44,8 @@ pub async fn until_stopped<T>(
             result = &mut work => return result,
             Some(signal) = signals.next() => {
                 if asked {
-                    return Err(CliError::new(Exit::Cancelled, format!("stopped at once by {}", signal.name()))
-                        .hint("containers that were being made may be left: `kindmesh status` shows them, `kindmesh down` removes them"));
+                    return Err(CliError::new(Exit::Cancelled, format!("{AT_ONCE} by {}", signal.name()))
+                        .hint("the same command goes on from there; `kindmesh down` removes everything, `kindmesh pool list` shows members of pools"));
                 }
                 asked = true;
                 printer.say(&format!("{}: ending the running steps, a few seconds; a second one stops at once", signal.name()));
@@ -47,6 +53,17 @@ pub async fn until_stopped<T>(
             }
         }
     }
+}
+
+/// Adds to an error of work that was dropped what is left of it.
+pub async fn tell_left(error: CliError, left: impl Future<Output = Vec<String>>) -> CliError {
+    let Ok(left) = tokio::time::timeout(LOOK_DEADLINE, left).await else {
+        return error.hint("the engine did not say in time what is left: `kindmesh status` shows it");
+    };
+    left.into_iter().fold(error, |mut error, one| {
+        error.causes.push(format!("left: {one}"));
+        error
+    })
 }
 
 /// The signals of this process.

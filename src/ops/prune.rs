@@ -88,6 +88,29 @@ impl Kindmesh {
     }
 }
 
+impl Kindmesh {
+    /// What this process has begun since that moment (seconds since 1970, by the engine's clock) and not ended: names of
+    /// containers of fleets and of helpers, with their states, and of its locks. For who was stopped in the middle.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub async fn begun_since(&self, since: i64) -> Result<Vec<String>> {
+        let mut containers = self.engine.list_containers(&[labels::FLEET.to_owned()]).await?;
+        containers.extend(self.engine.list_containers(&[labels::HELPER.to_owned()]).await?);
+        let recent = containers.into_iter().filter(|one| one.created >= since);
+        let mut left: Vec<String> =
+            recent.map(|one| format!("container {} ({})", one.name, format!("{:?}", one.state).to_lowercase())).collect();
+        let me = holder::this("");
+        let mine = |ticket: &Ticket| ticket.holder.pid == me.pid && ticket.holder.born == me.born && ticket.holder.machine == me.machine;
+        let volumes = self.engine.list_volumes(&[labels::LOCK.to_owned()]).await?;
+        let tickets = volumes.iter().filter_map(|volume| Ticket::read(&volume.name, volume.labels.get(labels::LOCK)?));
+        left.extend(tickets.filter(mine).map(|ticket| format!("lock {}, which counts no more when this process has ended", ticket.name)));
+        left.sort();
+        left.dedup();
+        Ok(left)
+    }
+}
+
 /// Fleets that anybody may remove now.
 async fn over(engine: &dyn Engine, now: Timestamp) -> Result<Vec<PrunedFleet>> {
     let containers = engine.list_containers(&[labels::FLEET.to_owned()]).await?;

@@ -67,3 +67,18 @@ async fn locks_and_helpers_of_killed_processes_go() {
     assert_eq!(super::names(&engine), ["lease"]);
     assert_eq!(engine.volumes().iter().filter(|name| name.starts_with("kindmesh-lock")).count(), 1, "the living one's");
 }
+
+#[tokio::test]
+async fn what_was_begun_and_not_ended_is_told() {
+    let engine = engine();
+    node(&engine, "old", &[]).await;
+    let since = engine.list_containers(&[]).await.unwrap()[0].created + 1;
+    node(&engine, "new", &[]).await;
+    let fleet = "new".parse().unwrap();
+    let mut labels: BTreeMap<String, String> = fleet_labels(&fleet);
+    labels.insert(labels::LOCK.to_owned(), holder::this("up").to_label());
+    engine.create_volume("kindmesh-lock-new-x-0", &labels).await.unwrap();
+    let left = kindmesh(&engine).begun_since(since).await.unwrap();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(left[0] == "container new1-control-plane (running)" && left[1].starts_with("lock kindmesh-lock-new-x-0"), "{left:?}");
+}
