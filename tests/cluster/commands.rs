@@ -25,7 +25,7 @@ async fn one_cluster_is_looked_at_from_every_side() {
     assert!(!bench.dir.path().join("none").exists(), "evidence of nothing");
 
     exported(&bench).await;
-    commands_in_nodes(&bench);
+    commands_in_nodes(&bench).await;
     followed(&bench).await;
     watched(&bench).await;
     failed_with_evidence(&bench).await;
@@ -92,7 +92,7 @@ fn every_file(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
     }
 }
 
-fn commands_in_nodes(bench: &Bench) {
+async fn commands_in_nodes(bench: &Bench) {
     let ran = bench.kindmesh(["exec", "--fleet", FLEET, "--", "sh", "-c", "echo out; echo err >&2; exit 7"]);
     assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(7), "out\n", "err\n"));
     assert_eq!(bench.kindmesh(["exec", "--node", NODE, "--", "hostname"]).text().trim(), NODE);
@@ -107,8 +107,8 @@ fn commands_in_nodes(bench: &Bench) {
     bench.kindmesh(["exec", "--node", "nobody", "--", "true"]).failed(9);
     // Ctrl-C ends the command in the node, too.
     let running = Followed::spawn(bench, &["exec", "--fleet", FLEET, "--", "sh", "-c", "echo begun; exec sleep 3071"]);
-    running.until("begun");
-    assert_eq!(running.interrupted(), Some(130));
+    running.until("begun").await;
+    assert_eq!(running.interrupted().await, Some(130));
     let left = bench
         .kindmesh([
             "exec",
@@ -143,27 +143,27 @@ async fn followed(bench: &Bench) {
     })
     .await;
     bench.kindmesh(["stop", "--fleet", FLEET]).ok();
-    stream.until("die container cmds1-control-plane");
-    stream.until("Silent cluster cmds1");
+    stream.until("die container cmds1-control-plane").await;
+    stream.until("Silent cluster cmds1").await;
     bench.kindmesh(["start", "--fleet", FLEET]).ok();
-    stream.until("start container cmds1-control-plane");
-    stream.until("Heard cluster cmds1");
+    stream.until("start container cmds1-control-plane").await;
+    stream.until("Heard cluster cmds1").await;
     bench.kubectl("cmds1", "run two --image=registry.k8s.io/pause:3.10 --image-pull-policy=Never").await;
-    stream.until("Scheduled Pod default/two");
-    assert_eq!(stream.interrupted(), Some(130));
+    stream.until("Scheduled Pod default/two").await;
+    assert_eq!(stream.interrupted().await, Some(130));
 }
 
 async fn watched(bench: &Bench) {
     let lines = Followed::spawn(bench, &["status", "--watch", "--fleet", FLEET]);
-    lines.until(NODE);
+    lines.until(NODE).await;
     bench.kindmesh(["pause", "--fleet", FLEET]).ok();
-    lines.until(&format!("nodes/{NODE}/state: running -> paused"));
+    lines.until(&format!("nodes/{NODE}/state: running -> paused")).await;
     bench.kindmesh(["resume", "--fleet", FLEET]).ok();
-    lines.until(&format!("nodes/{NODE}/state: paused -> running"));
-    assert_eq!(lines.interrupted(), Some(130));
+    lines.until(&format!("nodes/{NODE}/state: paused -> running")).await;
+    assert_eq!(lines.interrupted().await, Some(130));
     let documents = Followed::spawn(bench, &["status", "-w", "--fleet", FLEET, "-o", "json"]);
-    documents.until("{\"fleets\":[");
-    assert_eq!(documents.interrupted(), Some(130));
+    documents.until("{\"fleets\":[").await;
+    assert_eq!(documents.interrupted().await, Some(130));
 }
 
 async fn failed_with_evidence(bench: &Bench) {
@@ -211,17 +211,16 @@ impl Followed {
         self.text().contains(part)
     }
 
-    #[track_caller]
-    fn until(&self, part: &str) {
+    async fn until(&self, part: &str) {
         let end = std::time::Instant::now() + STEP;
         while !self.has(part) {
             assert!(std::time::Instant::now() < end, "no '{part}' in:\n{}", self.text());
-            std::thread::sleep(Duration::from_millis(100));
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
     /// Sends Ctrl-C; the exit code.
-    fn interrupted(mut self) -> Option<i32> {
+    async fn interrupted(mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         let end = std::time::Instant::now() + STEP;
@@ -229,7 +228,7 @@ impl Followed {
             match self.child.try_wait().unwrap() {
                 Some(status) => return status.code(),
                 None if std::time::Instant::now() > end => panic!("it goes on after Ctrl-C"),
-                None => std::thread::sleep(Duration::from_millis(50)),
+                None => tokio::time::sleep(Duration::from_millis(50)).await,
             }
         }
     }
