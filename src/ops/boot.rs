@@ -83,6 +83,12 @@ pub(super) async fn is_going(engine: &dyn Engine, container: &ContainerInfo) -> 
     }
 }
 
+/// Whether an engine refuses something with a container because it is removing it. Only its words tell: until the
+/// container's processes are killed it is called running.
+pub(super) fn tells_going(error: &Error) -> bool {
+    error.one_line().contains("marked for removal")
+}
+
 /// Returns when a container that is going is gone.
 pub(super) async fn ensure_gone(engine: &dyn Engine, container: &ContainerInfo) -> Result<()> {
     match engine.remove_container(&container.id).await {

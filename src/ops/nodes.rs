@@ -85,7 +85,7 @@ pub(super) async fn ensure_one(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &Nod
             Err(error) => error,
         };
         // What a `down` began that was killed, the engine goes on with.
-        if created || attempt >= PORT_TRIES || !boot::is_going(engine, &container).await {
+        if created || attempt >= PORT_TRIES || !(boot::tells_going(&error) || boot::is_going(engine, &container).await) {
             return Err(error);
         }
         scope.warn("start nodes", format!("{}; it is being removed, and made anew", error.one_line()));
