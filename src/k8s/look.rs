@@ -8,6 +8,9 @@ use super::client::ApiServer;
 use super::error::{K8sError, RequestErrorKind, Result};
 use super::state;
 
+/// Annotation that names the container that is meant when none is named.
+const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+
 /// A pod and how it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodLook {
@@ -17,7 +20,7 @@ pub struct PodLook {
     pub name: String,
     /// Its node; empty while it has none.
     pub node: String,
-    /// Its containers.
+    /// Its containers, the usual one first.
     pub containers: Vec<String>,
     /// Container starts after the first, of all of them.
     pub restarts: i32,
@@ -99,10 +102,18 @@ fn pod_look(pod: &Pod) -> PodLook {
         namespace: pod.namespace().unwrap_or_default(),
         name: pod.name_any(),
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
-        containers: pod.spec.iter().flat_map(|spec| &spec.containers).map(|container| container.name.clone()).collect(),
+        containers: containers(pod),
         restarts: statuses.into_iter().flatten().map(|status| status.restart_count).sum(),
         trouble: if done { None } else { state::pod(pod).err() },
     }
+}
+
+/// Names of a pod's containers, the one first that it names as its default: a proxy may have been put before it.
+fn containers(pod: &Pod) -> Vec<String> {
+    let mut names: Vec<String> = pod.spec.iter().flat_map(|spec| &spec.containers).map(|container| container.name.clone()).collect();
+    let default = pod.annotations().get(DEFAULT_CONTAINER);
+    names.sort_by_key(|name| Some(name) != default);
+    names
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! What is worth reading when a test has failed.
 
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use super::source::Source;
+use crate::domain::name::FleetName;
 use crate::k8s::look::{self, PodLook};
 use crate::k8s::{ApiServer, nodes};
+use crate::ops::ExportOptions;
 
 /// Longest time for one cluster: one that does not answer is told of as such.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -33,6 +36,16 @@ pub(super) async fn of_clusters(source: Source, clusters: Vec<(String, String)>)
         }
     });
     join_all(texts).await.concat()
+}
+
+/// Writes everything that can be exported of a fleet, and says where it is.
+pub(super) async fn write(source: &Source, fleet: &FleetName, folder: &Path) -> String {
+    let options = ExportOptions { fleet: Some(fleet.clone()), ..ExportOptions::default() };
+    let written = async { source.kindmesh().await?.export_logs(folder, &options).await };
+    match written.await {
+        Ok(report) => format!("{} files in {}\n", report.files, report.folder.display()),
+        Err(error) => format!("nothing was written to {}: {}\n", folder.display(), error.one_line()),
+    }
 }
 
 /// Of one cluster.

@@ -1,5 +1,7 @@
 //! The fleet of a test: there as long as its value, and gone with it.
 
+use std::path::PathBuf;
+
 use super::builder::TestFleetBuilder;
 use super::cluster::{TestCluster, failed};
 use super::ending::Ending;
@@ -16,6 +18,8 @@ pub struct TestFleet {
     fleet: Fleet,
     clusters: Vec<TestCluster>,
     kindmesh: Kindmesh,
+    /// Where everything is written that tells of a failure.
+    evidence: Option<PathBuf>,
     // `None` only while it is removed.
     ending: Option<Ending>,
 }
@@ -28,8 +32,8 @@ impl TestFleet {
         TestFleetBuilder::new()
     }
 
-    pub(super) fn new(fleet: Fleet, clusters: Vec<TestCluster>, kindmesh: Kindmesh, ending: Ending) -> Self {
-        Self { fleet, clusters, kindmesh, ending: Some(ending) }
+    pub(super) fn new(fleet: Fleet, clusters: Vec<TestCluster>, kindmesh: Kindmesh, ending: Ending, evidence: Option<PathBuf>) -> Self {
+        Self { fleet, clusters, kindmesh, evidence, ending: Some(ending) }
     }
 
     /// Its name on the engine, where no other fleet has it.
@@ -128,8 +132,16 @@ impl Drop for TestFleet {
     fn drop(&mut self) {
         let Some(ending) = self.ending.take() else { return };
         if std::thread::panicking() {
-            let (source, names) = (ending.source().clone(), self.names());
-            let text = background::run(move || evidence::of_clusters(source, names)).unwrap_or_default();
+            let (source, names, fleet) = (ending.source().clone(), self.names(), self.fleet.name.clone());
+            let folder = self.evidence.as_ref().map(|folder| folder.join(fleet.as_str()));
+            let text = background::run(move || async move {
+                let text = evidence::of_clusters(source.clone(), names).await;
+                match folder {
+                    Some(folder) => text + &evidence::write(&source, &fleet, &folder).await,
+                    None => text,
+                }
+            });
+            let text = text.unwrap_or_default();
             eprintln!("kindmesh: the test with fleet {} failed; this is how the fleet is\n{text}", self.fleet.name);
         }
         drop(ending);

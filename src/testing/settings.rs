@@ -9,6 +9,8 @@ use crate::engine::connect::ConnectOptions;
 pub(super) const KEEP: &str = "KINDMESH_KEEP";
 /// Node image of clusters for which neither an image nor a version is named.
 const NODE_IMAGE: &str = "KINDMESH_NODE_IMAGE";
+/// Folder for everything that tells of a failed test, a sub-folder for each fleet.
+const EVIDENCE: &str = "KINDMESH_EVIDENCE";
 /// Where what must outlive clusters is kept, as for the program.
 const STATE_DIR: &str = "KINDMESH_STATE_DIR";
 
@@ -27,6 +29,8 @@ pub(super) struct Settings {
     pub(super) cache: Option<PathBuf>,
     /// Docker's `config.json`, for credentials.
     pub(super) registry: Option<PathBuf>,
+    /// Where everything is written that tells of a failed test.
+    pub(super) evidence: Option<PathBuf>,
     /// Where short-lived files go.
     pub(super) temporary: PathBuf,
 }
@@ -68,6 +72,7 @@ impl Settings {
             state: path(STATE_DIR).or_else(|| folder("XDG_STATE_HOME", ".local/state")),
             cache: folder("XDG_CACHE_HOME", ".cache"),
             registry: docker.map(|folder| folder.join("config.json")),
+            evidence: path(EVIDENCE),
             temporary: PathBuf::from("/tmp"),
         }
     }

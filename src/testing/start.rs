@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::builder::{Reaper, TestFleetBuilder};
@@ -17,39 +17,56 @@ use super::source::Source;
 use super::{background, evidence, names, plan, reap, reuse};
 use crate::domain::fleet::Fleet;
 use crate::domain::lease::Lease;
-use crate::ops::{Error, Kindmesh, KubeconfigTarget, Result, UpReport};
+use crate::domain::name::FleetName;
+use crate::ops::{ClusterReport, Error, Kindmesh, KubeconfigTarget, Result, UpReport, end_of};
+
+/// A fleet that works, and whom nobody is connected to yet: it can move to another runtime.
+pub(super) struct Prepared {
+    fleet: Fleet,
+    /// What the description calls the clusters, with what was made of them.
+    clusters: Vec<(String, ClusterReport)>,
+    settings: Arc<Settings>,
+    ending: Ending,
+}
 
 pub(super) async fn start(asked: TestFleetBuilder) -> Result<TestFleet> {
+    prepare(asked).await?.connect().await
+}
+
+/// Makes the fleet.
+pub(super) async fn prepare(asked: TestFleetBuilder) -> Result<Prepared> {
     let settings = asked.settings();
     let description = asked.description(settings.node_image.as_deref())?;
     let source = Source::Found(settings.clone());
     reap::in_background(&source);
     if asked.reuse {
-        return reused(&asked, &settings, source, &description).await;
+        return reused(&asked, settings, source, &description).await;
     }
     let mut fleet = plan::renamed(&description, &names::suffix())?;
     if asked.keep.unwrap_or(settings.keep) {
-        fleet.lease.expires = expiry(&asked);
+        fleet.lease.expires = expiry(&asked)?;
         let ending = Ending::keep(source, fleet.name.clone());
-        return make(&settings, &description, fleet, ending, settings.state.clone(), "it is kept").await;
+        let state = settings.state.clone();
+        return make(settings, &description, fleet, ending, state, Some("it is kept")).await;
     }
     let holder = holder(&asked, &source, &description).await?;
     fleet.lease = Lease { expires: None, owner: Some(holder.owner().clone()) };
     let ending = Ending::remove(source, fleet.name.clone(), Some(holder));
     // The root is of use only while the mesh is made.
     let scratch = fleet.mesh.is_some().then(|| Scratch::new(&settings.temporary)).transpose()?;
-    make(&settings, &description, fleet, ending, scratch.as_ref().map(Scratch::path), "").await
+    make(settings, &description, fleet, ending, scratch.as_ref().map(Scratch::path), None).await
 }
 
 /// The fleet that all who ask for the same have in common.
-async fn reused(asked: &TestFleetBuilder, settings: &Settings, source: Source, description: &Fleet) -> Result<TestFleet> {
+async fn reused(asked: &TestFleetBuilder, settings: Arc<Settings>, source: Source, description: &Fleet) -> Result<Prepared> {
     let mut fleet = plan::renamed(description, &reuse::fingerprint(description))?;
-    fleet.lease.expires = expiry(asked);
+    fleet.lease.expires = expiry(asked)?;
     // Of several processes one makes it.
-    let _turn = reuse::turn(settings, &fleet.name).await?;
+    let _turn = reuse::turn(&settings, &fleet.name).await?;
     super::fault::heal(&source.kindmesh().await?, &fleet.name).await?;
     let ending = Ending::keep(source, fleet.name.clone());
-    make(settings, description, fleet, ending, settings.state.clone(), "").await
+    let state = settings.state.clone();
+    make(settings, description, fleet, ending, state, None).await
 }
 
 async fn holder(asked: &TestFleetBuilder, source: &Source, description: &Fleet) -> Result<Arc<Holder>> {
@@ -67,22 +84,21 @@ async fn holder(asked: &TestFleetBuilder, source: &Source, description: &Fleet) 
     }
 }
 
-fn expiry(asked: &TestFleetBuilder) -> Option<Timestamp> {
-    let ttl = SignedDuration::try_from(asked.ttl?).ok()?;
-    Timestamp::now().checked_add(ttl).ok()
+fn expiry(asked: &TestFleetBuilder) -> Result<Option<Timestamp>> {
+    asked.ttl.map(end_of).transpose()
 }
 
-/// Makes the fleet; when that fails, shows what there is of it before it goes.
+/// Makes the fleet; when that fails, shows what there is of it before it goes. One that is told of gets a kubeconfig.
 async fn make(
-    settings: &Settings,
+    settings: Arc<Settings>,
     description: &Fleet,
     fleet: Fleet,
     ending: Ending,
     state: Option<PathBuf>,
-    told: &str,
-) -> Result<TestFleet> {
+    told: Option<&str>,
+) -> Result<Prepared> {
     let source = ending.source().clone();
-    let kubeconfig = (!told.is_empty()).then(|| settings.temporary.join(format!("kindmesh-{}.kubeconfig", fleet.name)));
+    let kubeconfig = told.map(|_| settings.temporary.join(format!("kindmesh-{}.kubeconfig", fleet.name)));
     let cancel = CancellationToken::new();
     let made = {
         let (source, wanted, kubeconfig, token) = (source.clone(), fleet.clone(), kubeconfig.clone(), cancel.clone());
@@ -92,18 +108,13 @@ async fn make(
             up(kindmesh, wanted, own_network, kubeconfig).await
         })
     };
-    let made = async {
-        let (named, report) = made.await.ok_or_else(|| Error::cancelled("the thread that made the fleet ended"))??;
-        let kindmesh = source.kindmesh_of(fleet.lease.owner.clone(), settings.state.clone()).await?;
-        let clusters = connect(&kindmesh, description, &report).await?;
-        Ok::<_, Error>((named, kindmesh, clusters))
-    };
-    match made.await {
-        Ok((fleet, kindmesh, clusters)) => {
-            if let Some(file) = &kubeconfig {
+    match made.await.unwrap_or_else(|| Err(Error::cancelled("the thread that made the fleet ended"))) {
+        Ok((fleet, report)) => {
+            if let (Some(file), Some(told)) = (&kubeconfig, told) {
                 announce(&fleet, file, told);
             }
-            Ok(TestFleet::new(fleet, clusters, kindmesh, ending))
+            let described = description.clusters.iter().map(|cluster| cluster.name.to_string());
+            Ok(Prepared { fleet, clusters: described.zip(report.clusters).collect(), settings, ending })
         }
         Err(error) => {
             show(&source, description, &fleet).await;
@@ -123,14 +134,6 @@ async fn up(mut kindmesh: Kindmesh, mut fleet: Fleet, own_network: bool, kubecon
     Ok((fleet, report))
 }
 
-async fn connect(kindmesh: &Kindmesh, description: &Fleet, report: &UpReport) -> Result<Vec<TestCluster>> {
-    let mut clusters = Vec::new();
-    for (described, report) in description.clusters.iter().zip(&report.clusters) {
-        clusters.push(TestCluster::connect(kindmesh, described.name.as_str(), report.clone()).await?);
-    }
-    Ok(clusters)
-}
-
 #[expect(clippy::print_stderr, reason = "a test's author reads it in the test's output")]
 async fn show(source: &Source, description: &Fleet, fleet: &Fleet) {
     let pairs = description.clusters.iter().zip(&fleet.clusters);
@@ -145,4 +148,28 @@ fn announce(fleet: &Fleet, kubeconfig: &Path, told: &str) {
         eprintln!("  KUBECONFIG={} kubectl --context {} get pods -A", kubeconfig.display(), cluster.name.context());
     }
     eprintln!("  removed by: kindmesh down --fleet {} --kubeconfig {}", fleet.name, kubeconfig.display());
+}
+
+// === impl Prepared ===
+
+impl Prepared {
+    pub(super) fn name(&self) -> &FleetName {
+        &self.fleet.name
+    }
+
+    /// A handle for the current runtime.
+    pub(super) async fn kindmesh(&self) -> Result<Kindmesh> {
+        let state = self.ending.keeps().then(|| self.settings.state.clone()).flatten();
+        self.ending.source().kindmesh_of(self.fleet.lease.owner.clone(), state).await
+    }
+
+    /// The fleet for a test on the current runtime.
+    pub(super) async fn connect(self) -> Result<TestFleet> {
+        let kindmesh = self.kindmesh().await?;
+        let mut clusters = Vec::new();
+        for (described, report) in self.clusters {
+            clusters.push(TestCluster::connect(&kindmesh, &described, report).await?);
+        }
+        Ok(TestFleet::new(self.fleet, clusters, kindmesh, self.ending, self.settings.evidence.clone()))
+    }
 }

@@ -13,7 +13,7 @@ use crate::support::{engine, left_of, turn};
 const CHILD: &str = "KINDMESH_TEST_CHILD";
 /// From the end of a process to nothing left of it: seconds for the connection to come back, for the removal,
 /// and for looking again; the rest is for machines that are busy.
-const REAPERS_TIME: Duration = Duration::from_secs(45);
+pub const REAPERS_TIME: Duration = Duration::from_secs(45);
 
 /// Started by the others in a process of its own; alone it does nothing.
 #[tokio::test(flavor = "multi_thread")]

@@ -10,4 +10,5 @@ mod faults;
 mod helpers;
 mod killed;
 mod mesh_faults;
+mod pool;
 mod support;
