@@ -15,7 +15,7 @@ use crate::k8s::{istio, metallb, sample};
 use super::bootstrap::{self, Progress};
 use super::context::Kindmesh;
 use super::error::{Error, ErrorKind, Result};
-use super::inventory::Inventory;
+use super::inventory::{Inventory, pool};
 use super::{api_server, image, network};
 
 /// A cluster that does not answer within this is not asked any more what is installed in it.
@@ -83,7 +83,14 @@ pub(super) fn refuse(diff: &FleetDiff) -> Result<()> {
 async fn fixed(km: &Kindmesh, fleet: &Fleet, spec: &ClusterSpec, nodes: &[ContainerInfo]) -> Result<Vec<String>> {
     let Some(record) = nodes.iter().find_map(|node| node.labels.get(labels::SPEC)) else { return Ok(Vec::new()) };
     let image = image::look_up(km.engine.as_ref(), spec).await?;
-    Ok(spec_record::differences(record, spec, &image, fleet.profile))
+    let mut fixed = spec_record::differences(record, spec, &image, fleet.profile);
+    // Reserved by a label, which stays as it is.
+    if let Some(size) = nodes.iter().find_map(pool).map(|pool| pool.len())
+        && size != u64::from(spec.pool_size)
+    {
+        fixed.push(format!("poolSize is {size}, wanted is {}", spec.pool_size));
+    }
+    Ok(fixed)
 }
 
 /// As far as the engine knows.

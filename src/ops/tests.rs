@@ -1,5 +1,6 @@
 //! Steps of fleets on an engine in memory: races, faults, lost answers, and what must not be touched.
 
+mod diff;
 mod down;
 mod mesh;
 mod network;

@@ -1,0 +1,60 @@
+use super::{engine, kindmesh};
+use crate::domain::diff::{Action, Change, Consent, Recreate};
+use crate::domain::fleet::Fleet;
+use crate::domain::fleet_builder::ClusterBuilder;
+use crate::domain::labels;
+use crate::engine::fake::{FakeEngine, Verb};
+use crate::ops::{ErrorKind, UpOptions};
+
+fn wanted(pool: u32) -> Fleet {
+    Fleet::builder("f").cluster(ClusterBuilder::new("f1").pool_size(pool)).build().unwrap()
+}
+
+/// A cluster as an earlier `up` left it.
+async fn there(engine: &FakeEngine, name: &str) {
+    let of = [
+        (labels::CLUSTER, name),
+        (labels::ROLE, "control-plane"),
+        (labels::FLEET, "f"),
+        (labels::POOL, "172.18.255.230-172.18.255.254"),
+        (labels::SPEC, "profile=fast"),
+    ];
+    super::container(engine, &format!("{name}-control-plane"), "bridge", &of).await;
+}
+
+fn lines(changes: &[Change], action: Action) -> Vec<String> {
+    changes.iter().filter(|change| change.action == action).map(Change::line).collect()
+}
+
+#[tokio::test]
+async fn everything_that_cannot_be_done_is_told_at_once_and_nothing_is_made() {
+    let engine = engine();
+    there(&engine, "f1").await;
+    there(&engine, "old").await;
+    engine.clear_calls();
+    let diff = kindmesh(&engine).diff(&wanted(30), &Consent::default()).await.unwrap();
+    let refused = [
+        "refuse cluster old: there and not described; `--prune` removes it".to_owned(),
+        "refuse cluster f1: poolSize is 25, wanted is 30; cannot be changed in its place; `--recreate f1` makes it anew".to_owned(),
+    ];
+    assert_eq!(lines(&diff.changes, Action::Refuse), refused);
+    // Nodes are asked how far they are.
+    let changes: Vec<_> = engine.changes().into_iter().filter(|call| call.verb != Verb::Exec).collect();
+    assert!(changes.is_empty(), "{changes:?}");
+
+    let error = kindmesh(&engine).up(&wanted(30)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(refused.iter().all(|line| error.to_string().contains(line)), "{error}");
+    assert_eq!(engine.containers().len(), 2);
+}
+
+#[tokio::test]
+async fn what_may_be_done_is_done_to_what_was_named_alone() {
+    let engine = engine();
+    there(&engine, "f1").await;
+    there(&engine, "old").await;
+    let options = UpOptions { prune: true, recreate: Recreate::Named(["f1".to_owned()].into()) };
+    let diff = kindmesh(&engine).diff(&wanted(25), &options.consent()).await.unwrap();
+    assert_eq!(lines(&diff.changes, Action::Recreate), ["recreate cluster f1: asked for"]);
+    assert_eq!(lines(&diff.changes, Action::Remove), ["remove cluster old: not described"]);
+}
