@@ -4,6 +4,8 @@
 //! cargo test --example test_failover
 //! ```
 
+#![cfg_attr(not(test), expect(unused, reason = "the example is its test"))]
+
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::time::Duration;
@@ -50,5 +52,4 @@ async fn answers(from: &TestCluster, wanted: &[&str]) -> Result<(), String> {
     if versions == wanted.iter().copied().collect() { Ok(()) } else { Err(format!("answered by {versions:?}")) }
 }
 
-/// The example is its test.
 fn main() {}

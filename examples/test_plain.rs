@@ -4,6 +4,8 @@
 //! cargo test --example test_plain
 //! ```
 
+#![cfg_attr(not(test), expect(unused, reason = "the example is its test"))]
+
 use std::error::Error;
 use std::time::Duration;
 
@@ -45,5 +47,4 @@ async fn the_shop_is_open() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The example is its test.
 fn main() {}

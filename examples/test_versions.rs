@@ -4,6 +4,8 @@
 //! KUBERNETES_VERSIONS="v1.33.13 v1.34.4" cargo test --example test_versions
 //! ```
 
+#![cfg_attr(not(test), expect(unused, reason = "the example is its test"))]
+
 use std::error::Error;
 
 use futures_util::future::join_all;
@@ -37,5 +39,4 @@ spec: {minAvailable: 1, unhealthyPodEvictionPolicy: AlwaysAllow, selector: {matc
     Ok(())
 }
 
-/// The example is its test.
 fn main() {}
