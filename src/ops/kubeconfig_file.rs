@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::error::{Error, ErrorKind, Result};
+use super::holder;
+use crate::domain::ticket::Holder;
 
-/// How long a held lock is waited for. Its holders need milliseconds.
-const LOCK_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a held lock is waited for. Its holders need milliseconds; longer than [`STALE_AFTER`], so that one whose
+/// holder was killed is survived, whoever that was.
+const LOCK_DEADLINE: Duration = Duration::from_secs(40);
 /// A lock file this old belongs to a process that died: client-go and kind hold theirs for the
-/// time of one write.
+/// time of one write. Ours says who holds it, and is known to be left behind at once.
 const STALE_AFTER: Duration = Duration::from_secs(30);
 /// First pause between two tries; doubled up to [`LOCK_PAUSE_MAX`].
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
@@ -69,12 +72,12 @@ async fn acquire(file: &Path) -> Result<Lock> {
         loop {
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(mut lock) => {
-                    // For people who find it; nobody reads it back.
-                    let _written = writeln!(lock, "{}", std::process::id());
+                    // For people who find it, and for who waits for it. Without it, it only takes longer.
+                    let _written = lock.write_all(holder::this("edit a kubeconfig").to_label().as_bytes());
                     return Ok(Lock { path: path.clone() });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    if age(&path).is_some_and(|age| age > STALE_AFTER) {
+                    if is_stale(&path) {
                         break_stale(&path);
                         continue;
                     }
@@ -95,6 +98,12 @@ async fn acquire(file: &Path) -> Result<Lock> {
     }
 }
 
+/// Whether a lock belongs to a process that died.
+fn is_stale(lock: &Path) -> bool {
+    let holder = || serde_json::from_str::<Holder>(&fs::read_to_string(lock).ok()?).ok();
+    age(lock).is_some_and(|age| age > STALE_AFTER) || holder().is_some_and(|holder| holder::is_gone(&holder))
+}
+
 /// Takes a dead process's lock away. Of several that try, the rename lets one win, and it never
 /// removes a lock that somebody took anew.
 fn break_stale(path: &Path) {
@@ -104,8 +113,8 @@ fn break_stale(path: &Path) {
     if fs::rename(path, &grave).is_err() {
         return;
     }
-    // The file moved may be a fresh lock taken between the look at its age and the rename.
-    if age(&grave).is_some_and(|age| age <= STALE_AFTER) && fs::hard_link(&grave, path).is_err() {
+    // The file moved may be a fresh lock taken between the look at it and the rename.
+    if !is_stale(&grave) && fs::hard_link(&grave, path).is_err() {
         tracing::warn!(lock = %path.display(), "lost a race for a kubeconfig lock");
     }
     let _gone = fs::remove_file(&grave);

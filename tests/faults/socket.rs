@@ -8,7 +8,7 @@ use crate::calls::{FAULTS, Fault, WORDS};
 use crate::report;
 
 /// Fleets at once: much of a fault is waiting for a deadline.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 12;
 
 /// One thing that goes wrong: the n-th call of a kind.
 #[derive(Clone, Copy)]

@@ -15,6 +15,9 @@
 mod child;
 mod mutate;
 mod parent;
+#[path = "../faults/report.rs"]
+#[expect(dead_code, reason = "the tests of faults use all of it")]
+mod report;
 mod targets;
 
 fn main() -> std::process::ExitCode {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use crate::report;
 use crate::targets::TARGETS;
 
 /// How long each target is tried without being told, in seconds.
@@ -20,34 +21,40 @@ pub fn run(arguments: &[String]) -> ExitCode {
     let targets: Vec<_> =
         TARGETS.iter().filter(|target| named.is_empty() || named.iter().any(|name| target.name.contains(name.as_str()))).collect();
     println!("fuzzing {} targets for {seconds} s each", targets.len());
-    let failed = targets.iter().filter(|target| !attempt(target.name, seconds)).count();
+    let tried: Vec<Option<usize>> = targets.iter().map(|target| attempt(target.name, seconds)).collect();
+    let failed = tried.iter().filter(|tried| tried.is_none()).count();
+    let inputs: usize = tried.iter().flatten().sum();
+    if named.is_empty() {
+        // An input that was survived by none is one per target: it ends the target's process.
+        report::note("fuzzed inputs", inputs + failed, inputs);
+    }
     // As the harness of the other tests says it.
     let word = if failed == 0 { "ok" } else { "FAILED" };
     println!("test result: {word}. {} passed; {failed} failed", targets.len() - failed);
     if failed == 0 && !targets.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Whether nothing was found.
-fn attempt(target: &str, seconds: u64) -> bool {
+/// How many inputs were tried; `None` when one was not survived.
+fn attempt(target: &str, seconds: u64) -> Option<usize> {
     let last = tempfile::NamedTempFile::new().unwrap();
     let this = std::env::current_exe().unwrap();
     let output = Command::new(this).args(["--child", target, &seconds.to_string()]).arg(last.path()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     if output.status.success() {
         println!("test {target} ... ok ({})", said.trim());
-        return true;
+        return said.split(' ').next().and_then(|count| count.parse().ok());
     }
     println!("test {target} ... FAILED ({})", output.status);
     eprintln!("{}", String::from_utf8_lossy(&output.stderr));
     let input = std::fs::read(last.path()).unwrap();
     if input.is_empty() {
         // It ended before the first input.
-        return false;
+        return None;
     }
     let name = kindmesh::domain::oci::sha256_digest(&input).replace("sha256:", "");
     let kept = corpus(target).join(format!("found-{}", &name[..12]));
     std::fs::create_dir_all(corpus(target)).unwrap();
     std::fs::write(&kept, input).unwrap();
     eprintln!("the input is kept: {}", kept.display());
-    false
+    None
 }

@@ -47,6 +47,21 @@ async fn a_stale_lock_is_taken_over() {
     assert!(edit(&path, |_| Ok(Some("a".into()))).await.unwrap());
 }
 
+#[tokio::test]
+async fn a_lock_of_a_process_that_was_killed_is_taken_over_at_once() {
+    let (_dir, path) = home();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let killed = Holder { born: 0, ..holder::this("edit") };
+    let lock = path.with_file_name("config.lock");
+    fs::write(&lock, killed.to_label()).unwrap();
+    let edited = tokio::time::timeout(Duration::from_secs(5), edit(&path, |_| Ok(Some("a".into()))));
+    assert!(edited.await.expect("it is not waited for").unwrap());
+    assert!(!lock.exists());
+    // And that of one that lives is not.
+    fs::write(&lock, holder::this("edit").to_label()).unwrap();
+    assert!(!is_stale(&lock));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_held_lock_is_waited_for_and_then_named() {
     let (_dir, path) = home();
