@@ -14,7 +14,8 @@ pub(crate) struct Escape {
 impl Escape {
     /// For pictures: text that is looked at.
     pub(crate) const PICTURE: Self = Self { references: false, substitute: '?' };
-    /// For reports: text that is read back as it was, also out of attributes.
+    /// For reports, which the terminal program writes: text that is read back as it was, also out of attributes.
+    #[cfg(any(test, feature = "cli"))]
     pub(crate) const REPORT: Self = Self { references: true, substitute: char::REPLACEMENT_CHARACTER };
 
     /// The text, fit for elements and for attributes in double quotes.

@@ -103,6 +103,7 @@ fn a_name_is_read_without_the_manifest() {
 /// A writer that never ends: the signal is heard all the same.
 #[cfg(target_os = "linux")]
 #[test]
+#[expect(clippy::disallowed_methods, reason = "nothing tells when a process has changed its handlers; both loops have a deadline")]
 fn standard_input_can_be_given_up() {
     let sealed = Sealed::new();
     let mut child = sealed.command(&["down", "-f", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
