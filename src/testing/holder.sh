@@ -7,7 +7,7 @@ owner=$1
 lines=/run/kindmesh-lines
 socket=/run/kindmesh-engine.sock
 # For an owner that never attaches, one that is silent, one whose connection may come back; in seconds.
-arrival=60 silence=600 grace=3
+arrival=60 silence=3600 grace=5
 
 mkfifo "$lines" && exec 3<>"$lines" || exit 1
 hear() { read -r -t "$1" word <&3 || word=silence; }

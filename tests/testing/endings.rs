@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use kindmesh::domain::labels;
+use kindmesh::ops::Kindmesh;
 use kindmesh::testing::TestFleet;
 
 use crate::support::{engine, left_of, turn};
@@ -63,4 +64,32 @@ async fn a_fleet_is_reused_and_kept_until_its_time_has_come() {
     assert_ne!(TestFleet::builder().name("reuse").clusters(2).reuse().fleet_name().unwrap(), name);
     again.kindmesh().down(&again.description().name).await.unwrap();
     assert_eq!(left_of(engine.as_ref(), "reuse-").await, Vec::<String>::new());
+}
+
+/// Started by the next one in a process of its own; alone it does nothing.
+#[tokio::test]
+async fn kept_child() {
+    if std::env::var_os("KINDMESH_TEST_KEPT").is_some() {
+        TestFleet::builder().name("kept").start().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_variable_a_fleet_stays_and_how_to_reach_it_is_printed() {
+    let _turn = turn().await;
+    let engine = engine().await;
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["endings::kept_child", "--exact", "--nocapture"]).env("KINDMESH_TEST_KEPT", "1").env("KINDMESH_KEEP", "1");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let left = left_of(engine.as_ref(), "kept-").await;
+    let name = left.iter().find_map(|one| one.strip_prefix("network ")).unwrap().to_owned();
+    let kubeconfig = std::env::temp_dir().join(format!("kindmesh-{name}.kubeconfig"));
+    let text = std::fs::read_to_string(&kubeconfig);
+    Kindmesh::new(engine.clone()).down(&name.parse().unwrap()).await.unwrap();
+    std::fs::remove_file(&kubeconfig).unwrap();
+    assert!(output.status.success() && left.len() == 2, "{left:?}: {said}");
+    assert!(said.contains(&format!("kindmesh down --fleet {name}")) && said.contains(&kubeconfig.display().to_string()), "{said}");
+    assert!(text.unwrap().contains("current-context: kind-cluster1-"), "a kubeconfig");
+    assert_eq!(left_of(engine.as_ref(), "kept-").await, Vec::<String>::new());
 }
