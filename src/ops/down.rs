@@ -19,6 +19,9 @@ use super::{kubeconfig_entry, lock, mesh, network, pool};
 const DEADLINE: Duration = Duration::from_secs(180);
 /// Pause between two looks whether a container is really gone.
 const GONE_PAUSE: Duration = Duration::from_millis(200);
+/// A removal is asked for again after so many looks, and given up after so many: 5 s and 60 s.
+const LOOKS_PER_REMOVAL: u32 = 25;
+const LOOKS: u32 = 300;
 
 impl Kindmesh {
     /// Removes a fleet: containers with their volumes, kubeconfig entries, and the network if this
@@ -244,18 +247,25 @@ async fn remove_one(engine: &dyn Engine, container: &ContainerInfo) -> Result<us
         Err(error) if error.is_not_found() => return Ok(0),
         Err(error) => return Err(error.into()),
     };
-    match engine.remove_container(&container.id).await {
-        Ok(()) => {}
-        Err(error) if error.is_not_found() => {}
-        Err(error) => return Err(error.into()),
-    }
-    // An engine may answer before it is done.
+    let mut looks = 0;
     loop {
+        // Asked again now and then: an engine may answer before it is done, and has answered without doing it.
+        if looks % LOOKS_PER_REMOVAL == 0 {
+            match engine.remove_container(&container.id).await {
+                Err(error) if !error.is_not_found() => return Err(error.into()),
+                _ => {}
+            }
+        }
         match engine.inspect_container(&container.id).await {
             Err(error) if error.is_not_found() => break,
             Err(error) => return Err(error.into()),
+            Ok(_) if looks == LOOKS => {
+                let message = format!("the engine says that container {} is removed, and still has it", container.name);
+                return Err(Error::new(ErrorKind::Engine, message));
+            }
             Ok(_) => tokio::time::sleep(GONE_PAUSE).await,
         }
+        looks += 1;
     }
     for volume in &volumes {
         if engine.volume_exists(volume).await? {

@@ -192,9 +192,9 @@ async fn leave(km: &Kindmesh, cluster: &str, node: &ContainerInfo, inventory: &I
     }
 }
 
-/// 1 to 16, by the first digit of a container's ID.
+/// 1 to 16, by the last digit of a container's ID.
 fn chance(id: &str) -> u32 {
-    id.chars().next().and_then(|digit| digit.to_digit(16)).unwrap_or_default() + 1
+    id.chars().next_back().and_then(|digit| digit.to_digit(16)).unwrap_or_default() + 1
 }
 
 async fn make_network(engine: &dyn Engine, fleet: &Fleet, scope: &Scope) -> Result<(NetworkInfo, bool)> {
@@ -277,7 +277,7 @@ async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Re
                     return Ok(Outcome { value: (pools, addresses), changed });
                 }
                 scope.progress("reserve addresses", "another fleet took the same addresses at the same moment; choosing others");
-                // Two that gave way to each other must not meet again: what their IDs begin with is chance.
+                // Two that gave way to each other must not meet again: what their IDs end with is chance.
                 let pause = RESERVE_PAUSE * attempt * lost.first().map_or(1, |container| chance(&container.id));
                 for container in lost {
                     engine.remove_container(&container.name).await?;
