@@ -29,9 +29,18 @@ pub(super) struct Field<'t> {
     tree: &'t Tree,
 }
 
+/// How deep values may be nested. Those of Istio go to 15 or so; 64, the reader's own limit, need more than 2 MiB of
+/// stack in a build without optimization.
+const DEEPEST: usize = 40;
+
 /// Reads all documents of a file; empty ones are skipped.
 pub(super) fn read(text: &str) -> Result<Vec<Spanned<Tree>>> {
-    let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
+    let options = serde_saphyr::options! {
+        legacy_octal_numbers: true,
+        with_snippet: false,
+        // Each level is some calls deeper, and a thread has 2 MiB for them.
+        budget: serde_saphyr::budget! { max_depth: DEEPEST },
+    };
     let documents: Vec<Spanned<Tree>> = serde_saphyr::from_multiple_with_options(text, options).map_err(|error| Fault {
         at: error.location().map_or((1, 1), place),
         path: "the file".to_owned(),
