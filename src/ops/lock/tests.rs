@@ -152,3 +152,15 @@ async fn what_frees_an_engine_goes_on_where_it_can_make_no_lock() {
     assert!(error.to_string().contains("no space left"), "{error}");
     holding_if_possible(&km, &fleet, "down", async |_| Ok(())).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_ticket_has_the_owner_of_whom_it_is_made_for() {
+    let (engine, km, fleet) = setting();
+    let owner: crate::domain::lease::Owner = "me".parse().unwrap();
+    let km = km.owned_by(owner.clone());
+    let labelled = holding(&km, &fleet, "up", async |_| {
+        let volumes = engine.list_volumes(&[format!("{}={owner}", labels::OWNER)]).await?;
+        Ok(volumes.len())
+    });
+    assert_eq!(labelled.await.unwrap(), 1);
+}
