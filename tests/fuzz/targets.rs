@@ -67,7 +67,8 @@ fn kubeconfig(input: &[u8]) -> String {
     assert!(file.has("fuzzed"));
     file.remove("fuzzed");
     assert!(!file.has("fuzzed"));
-    assert!(!format!("{file:?}").contains("token"));
+    // Names alone: whatever else is in it is nobody's business.
+    assert_eq!(format!("{file:?}"), format!("Kubeconfig {{ contexts: {:?}, .. }}", file.contexts()));
     format!("{} contexts; {}", file.contexts().len(), told(ClusterEntry::from_admin_conf(&text, "c")))
 }
 
