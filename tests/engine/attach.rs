@@ -51,7 +51,7 @@ async fn a_command_gets_a_terminal_of_the_right_size() {
         let name = scope.start("c", &scope.sleeper()).await;
         // The size is told right after the start.
         let tty = Some(TerminalSize { rows: 31, columns: 97 });
-        let script = "[ -t 0 ] && [ -t 1 ] && echo terminal; n=0; while [ \"$(stty size)\" != '31 97' ] && [ $n -lt 50 ]; do sleep 0.1; n=$((n+1)); done; stty size";
+        let script = "[ -t 0 ] && [ -t 1 ] && echo terminal; n=0; while [ \"$(stty size 2>/dev/null)\" != '31 97' ] && [ $n -lt 50 ]; do sleep 0.1; n=$((n+1)); done; stty size";
         let mut attached = scope.engine.attach_exec(&name, AttachRequest { stdin: true, tty, ..sh(script) }).await.unwrap();
         let (out, _, code) = ended(&mut attached).await;
         assert_eq!((out.as_str(), code), ("terminal\r\n31 97\r\n", 0));
