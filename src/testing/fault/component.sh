@@ -29,6 +29,13 @@ stop_pod() {
 }
 start_pod() {
   [ ! -e "$aside/$1.yaml" ] || mv "$aside/$1.yaml" "$manifests/" || return 1
+  # A kubelet that still ends the former pod of this name, and cannot tell the API server so, may wait for long; one that
+  # begins anew only sees what is to run.
+  for ((look = 0; look < 300; look++)); do
+    ! runs "$1" || return 0
+    sleep 0.1
+  done
+  systemctl restart kubelet
   wait_until "$1 does not start" runs "$1"
 }
 stop_unit() { systemctl stop "$1"; }
