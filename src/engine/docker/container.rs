@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable as _};
 use bollard::errors::Error;
 use bollard::models::{
     ContainerCreateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigCgroupnsModeEnum, Mount, MountType,
@@ -18,6 +19,14 @@ use super::client::DockerEngine;
 use super::{fault, read};
 use crate::domain::container::{CgroupNamespace, ContainerSpec, RestartPolicy};
 use crate::engine::{ByteStream, ContainerInfo, EngineError, EngineErrorKind, Result};
+
+/// What a runtime says that gave up freezing: on cgroup v1 that is a race with processes which begin meanwhile, and
+/// left to the caller to try again (runc, `libcontainer/cgroups/fs/freezer.go`; opencontainers/runc#4388).
+const UNFROZEN: &str = "unable to freeze";
+/// As many tries follow the first: 6 s altogether.
+const PAUSE_TRIES: usize = 5;
+/// Time to the second try; it doubles.
+const PAUSE_AGAIN: Duration = Duration::from_millis(200);
 
 // === impl DockerEngine ===
 
@@ -127,9 +136,15 @@ impl DockerEngine {
         self.within(self.deadlines.call, VERB, id, gone).await
     }
 
-    /// Suspends a container.
+    /// Suspends a container. An engine that did not get hold of every process lets all of them go on again; it is
+    /// asked anew then, for the next try finds other processes.
     pub(super) async fn pause_container(&self, id: &str) -> Result<()> {
-        self.call("pause container", id, self.docker.pause_container(id)).await
+        let tries = ExponentialBuilder::default().with_min_delay(PAUSE_AGAIN).with_max_times(PAUSE_TRIES);
+        (async || self.call("pause container", id, self.docker.pause_container(id)).await)
+            .retry(tries)
+            .when(|error| error.message.contains(UNFROZEN))
+            .notify(|error, wait| tracing::debug!(container = id, %error, "asking again in {} ms", wait.as_millis()))
+            .await
     }
 
     /// Resumes a container.

@@ -102,3 +102,45 @@ fn fixed_addresses_name_the_network_and_ports_share_a_key() {
     let bindings = &sent["HostConfig"]["PortBindings"]["53/udp"];
     assert_eq!(*bindings, json!([{ "HostIp": "127.0.0.1", "HostPort": "0" }, { "HostIp": "::1", "HostPort": "0" }]));
 }
+
+/// An engine on loopback that gives these answers, one a connection, and counts them.
+async fn answering(answers: Vec<&'static str>) -> (DockerEngine, tokio::task::JoinHandle<usize>) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+    let docker = bollard::Docker::connect_with_http(&endpoint, DockerEngine::CLIENT_TIMEOUT, bollard::API_DEFAULT_VERSION).unwrap();
+    let served = tokio::spawn(async move {
+        let mut given = 0;
+        for answer in answers {
+            let Ok(Ok((mut client, _))) = tokio::time::timeout(Duration::from_secs(2), listener.accept()).await else { break };
+            let mut head = [0; 4096];
+            assert!(client.read(&mut head).await.unwrap() > 0);
+            client.write_all(answer.as_bytes()).await.unwrap();
+            client.shutdown().await.unwrap();
+            given += 1;
+        }
+        given
+    });
+    (DockerEngine::new(docker, endpoint, None, "1.41".parse().unwrap(), crate::engine::Deadlines::default()), served)
+}
+
+const DONE: &str = "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
+const BUSY: &str = "HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 95\r\n\r\n\
+    {\"message\":\"Cannot pause container c: OCI runtime pause failed: unable to freeze: unknown    \"}";
+const OTHER: &str = "HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 27\r\n\r\n\
+    {\"message\":\"is not paused\"}";
+
+#[tokio::test]
+async fn a_runtime_that_could_not_freeze_is_asked_again() {
+    let (engine, served) = answering(vec![BUSY, BUSY, DONE]).await;
+    engine.pause_container("c").await.unwrap();
+    assert_eq!(served.await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn no_other_refusal_is() {
+    let (engine, served) = answering(vec![OTHER, DONE]).await;
+    let error = engine.pause_container("c").await.unwrap_err();
+    assert!(error.message.contains("is not paused"), "{error:?}");
+    assert_eq!(served.await.unwrap(), 1);
+}
