@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable as _};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 
 use crate::domain::fleet::ClusterSpec;
 use crate::domain::image::{ImageRef, OFFLINE_REPOSITORY, candidates};
 use crate::domain::labels;
 use crate::domain::version::KubernetesVersion;
 use crate::engine::registry::{CredentialsError, credentials_for};
-use crate::engine::{Engine, EngineErrorKind, ImageInfo, PullProgress};
+use crate::engine::{Engine, EngineError, EngineErrorKind, ImageInfo, PullProgress, RegistryCredentials};
 
 use super::context::{Kindmesh, Outcome, Scope};
 use super::error::{Error, ErrorKind, Result};
@@ -147,18 +147,11 @@ async fn pull(engine: &dyn Engine, image: &ImageRef, config: Option<&Path>, scop
         },
         None => None,
     };
-    let progress = |progress: PullProgress| scope.progress(step, pull_message(image, &progress));
     let reference = image.to_string();
-    let once = || async { engine.pull_image(&reference, credentials.as_ref(), &progress).await };
-    let retries = ExponentialBuilder::default().with_min_delay(Duration::from_secs(1)).with_max_times(PULL_TRIES).with_jitter();
-    let pulled = once
-        .retry(retries)
-        // Wrong credentials and unknown images stay wrong.
-        .when(|error| matches!(error.kind, EngineErrorKind::Interrupted | EngineErrorKind::Failed | EngineErrorKind::Timeout))
-        .notify(|error, pause| scope.warn(step, format!("{error}; again in {:.0} s", pause.as_secs_f64())));
+    let progress = |progress: PullProgress| scope.progress(step, pull_message(image, &progress));
     scope
         .cancel
-        .run_until_cancelled(pulled)
+        .run_until_cancelled(again_and_again(engine, &reference, credentials.as_ref(), &progress, scope, step))
         .await
         .ok_or_else(|| Error::cancelled("pull the node image"))?
         .map_err(|error| Error::new(ErrorKind::Image, format!("cannot pull {image}")).because(error))?;
@@ -166,6 +159,31 @@ async fn pull(engine: &dyn Engine, image: &ImageRef, config: Option<&Path>, scop
         .inspect_image(&reference)
         .await?
         .ok_or_else(|| Error::new(ErrorKind::Image, format!("{image} was pulled and is not there: the engine lost it")))
+}
+
+/// Pulls, and again after what may pass. A loop and not a retried closure, whose future borrows so much that the
+/// compiler cannot tell whether it may be spawned.
+async fn again_and_again(
+    engine: &dyn Engine,
+    reference: &str,
+    credentials: Option<&RegistryCredentials>,
+    progress: &(dyn Fn(PullProgress) + Send + Sync),
+    scope: &Scope,
+    step: &str,
+) -> Result<(), EngineError> {
+    let tries = ExponentialBuilder::default().with_min_delay(Duration::from_secs(1)).with_max_times(PULL_TRIES).with_jitter();
+    let mut pauses = tries.build();
+    loop {
+        let error = match engine.pull_image(reference, credentials, progress).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        // Wrong credentials and unknown images stay wrong.
+        let passes = matches!(error.kind, EngineErrorKind::Interrupted | EngineErrorKind::Failed | EngineErrorKind::Timeout);
+        let Some(pause) = pauses.next().filter(|_| passes) else { return Err(error) };
+        scope.warn(step, format!("{error}; again in {:.0} s", pause.as_secs_f64()));
+        tokio::time::sleep(pause).await;
+    }
 }
 
 fn pull_message(image: &ImageRef, progress: &PullProgress) -> String {

@@ -9,6 +9,7 @@ mod privileges;
 mod prune;
 mod rest;
 mod revive;
+mod spawn;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
