@@ -13,7 +13,7 @@ use crate::real::{Moment, Real};
 use crate::report;
 
 const ONE_NODE: &str = "clusters: 1\naddons: {metallb: false}\n";
-const MESH: &str = "clusters: 2\nmesh: {sample: true}\n";
+const MESH: &str = "clusters: 2\nmesh: {}\n";
 /// Places in the installation of a mesh that are tried.
 const MESH_POINTS: usize = 10;
 /// Kills of a `down` after its beginning, in milliseconds.

@@ -16,6 +16,7 @@ mod files;
 mod golang;
 mod layer;
 mod listing;
+mod mend;
 mod modules;
 mod nodefiles;
 mod parts;

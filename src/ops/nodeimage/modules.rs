@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn the_tools_file_imports_each_program() {
         let binaries = vec![Binary { package: "k8s.io/kubernetes/cmd/kubectl".into(), name: "kubectl".into() }];
-        let build = GoBuild { name: "k".into(), dir: "d".into(), tags: Vec::new(), ldflags: String::new(), binaries };
+        let build = GoBuild { name: "k".into(), dir: "d".into(), tags: Vec::new(), ldflags: String::new(), mends: Vec::new(), binaries };
         assert!(tools_file(&build).contains("import (\n\t_ \"k8s.io/kubernetes/cmd/kubectl\"\n)"));
     }
 }

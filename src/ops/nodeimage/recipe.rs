@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::files::Files;
+use super::mend::Mend;
 use super::parts::{Export, ExportedFile, Seed, Wheel};
 use super::{BuildError, Result};
 
@@ -85,6 +86,9 @@ pub(super) struct GoBuild {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     pub ldflags: String,
+    /// Known faults of what is compiled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mends: Vec<Mend>,
     pub binaries: Vec<Binary>,
 }
 

@@ -170,6 +170,12 @@ fn write_source(source: &Path) {
     }
     fs::create_dir_all(source.join("tools/packaging/common")).unwrap();
     fs::write(source.join("tools/packaging/common/envoy_bootstrap.json"), "{}").unwrap();
+    let recipe = super::recipe::Recipe::read(&super::files::Files::built_in()).unwrap();
+    for mend in recipe.builds.iter().flat_map(|build| &build.mends) {
+        let path = source.join(&mend.file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("package main\n{}\n", mend.from)).unwrap();
+    }
 }
 
 fn copy(from: &Path, to: &Path) {

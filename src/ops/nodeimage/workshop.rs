@@ -19,7 +19,7 @@ use super::recipe::BinaryFile;
 use super::store::Filling;
 use super::stream::stream_of;
 use super::tools::{Program, Run, Tools};
-use super::{BuildError, LABEL_INPUTS, LABEL_VERSION, Result, debian, export, nodefiles, wheel};
+use super::{BuildError, LABEL_INPUTS, LABEL_VERSION, Result, debian, export, mend, nodefiles, wheel};
 use crate::engine::{Engine, ImageInfo};
 
 /// Everything a step may touch.
@@ -129,6 +129,7 @@ impl Workshop {
         let folder = self.cache.scratch("compile")?;
         let module = self.module(build)?;
         module.write(folder.path())?;
+        mend::apply(&module.build.mends, &self.tools, folder.path(), on_line, &self.cancel).await?;
         let draft = self.draft(step)?;
         module.compile(&self.tools, folder.path(), &draft.path(), on_line, &self.cancel).await?;
         draft.keep().map(drop)
