@@ -219,7 +219,7 @@ fn cluster(fleet: &Fleet, spec: &ClusterSpec, found: Option<&FoundCluster>, cons
     let state = |node: &str| found.nodes.iter().find(|one| one.name == node).map(|one| one.state);
     let (action, why) = match state(&control_plane) {
         None | Some(NodeState::Unfinished) => (Action::Finish, vec!["its control plane was not finished".to_owned()]),
-        Some(NodeState::AtRest) => (Action::Wake, Vec::new()),
+        Some(NodeState::AtRest) => (Action::Wake, found.loose.clone()),
         Some(NodeState::Member) if !found.loose.is_empty() => (Action::Change, found.loose.clone()),
         Some(NodeState::Member) => (Action::Keep, Vec::new()),
     };

@@ -8,6 +8,9 @@ pub const ROLE: &str = "io.x-k8s.kind.role";
 pub const FLEET: &str = "dev.kindmesh.fleet";
 /// The cluster's address pool, `first-last`.
 pub const POOL: &str = "dev.kindmesh.pool";
+/// On a volume: the container whose cluster has another pool than its label says; the volume's own
+/// [`POOL`] counts.
+pub const RESIZED: &str = "dev.kindmesh.resized";
 /// The node's fixed IPv4 address on a network of the fleet's own; the engine tells it only while the node
 /// runs.
 pub const ADDRESS: &str = "dev.kindmesh.address";

@@ -131,6 +131,16 @@ impl Install {
         apply(server, objects, ApplyOptions::default(), deadline, observer).await
     }
 
+    /// Applies the pool alone, where the rest is installed, and waits until all processes take it.
+    ///
+    /// # Errors
+    /// Those of [`apply`]; `Timeout`, with what MetalLB says about the configuration.
+    pub async fn apply_pool(&self, server: &ApiServer, deadline: Deadline, observer: Observer<'_>) -> Result<Applied> {
+        let applied = apply(server, self.pool_objects()?, ApplyOptions::default(), deadline, observer).await?;
+        configuration_valid(server, deadline, observer).await?;
+        Ok(applied)
+    }
+
     /// Waits until controller and speakers run and all of them accept the configuration.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use crate::k8s::{istio, metallb, sample};
 use super::bootstrap::{self, Progress};
 use super::context::Kindmesh;
 use super::error::{Error, ErrorKind, Result};
-use super::inventory::{Inventory, pool};
+use super::inventory::Inventory;
 use super::{api_server, image, network};
 
 /// A cluster that does not answer within this is not asked any more what is installed in it.
@@ -58,8 +58,9 @@ pub(super) async fn outside(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory)
             Some(spec) if foreign.is_none() => fixed(km, fleet, spec, nodes).await?,
             _ => Vec::new(),
         };
+        let loose = spec.filter(|_| foreign.is_none()).and_then(|spec| resized(spec, inventory)).into_iter().collect();
         let nodes = nodes.iter().map(|node| FoundNode { name: node.name.clone(), state: state(node) }).collect();
-        clusters.push(FoundCluster { name: name.to_owned(), foreign, nodes, fixed, loose: Vec::new(), installed: None });
+        clusters.push(FoundCluster { name: name.to_owned(), foreign, nodes, fixed, loose, installed: None });
     }
     Ok(Found { network, clusters })
 }
@@ -83,14 +84,13 @@ pub(super) fn refuse(diff: &FleetDiff) -> Result<()> {
 async fn fixed(km: &Kindmesh, fleet: &Fleet, spec: &ClusterSpec, nodes: &[ContainerInfo]) -> Result<Vec<String>> {
     let Some(record) = nodes.iter().find_map(|node| node.labels.get(labels::SPEC)) else { return Ok(Vec::new()) };
     let image = image::look_up(km.engine.as_ref(), spec).await?;
-    let mut fixed = spec_record::differences(record, spec, &image, fleet.profile);
-    // Reserved by a label, which stays as it is.
-    if let Some(size) = nodes.iter().find_map(pool).map(|pool| pool.len())
-        && size != u64::from(spec.pool_size)
-    {
-        fixed.push(format!("poolSize is {size}, wanted is {}", spec.pool_size));
-    }
-    Ok(fixed)
+    Ok(spec_record::differences(record, spec, &image, fleet.profile))
+}
+
+/// Whether the cluster's pool becomes larger or smaller.
+fn resized(spec: &ClusterSpec, inventory: &Inventory) -> Option<String> {
+    let size = inventory.pool(spec.name.as_str())?.len();
+    (size != u64::from(spec.pool_size)).then(|| format!("poolSize is {size}, becomes {}", spec.pool_size))
 }
 
 /// As far as the engine knows.

@@ -13,7 +13,7 @@ use super::context::{Kindmesh, Outcome, Scope};
 use super::error::{Error, ErrorKind, Result, first_of};
 use super::inventory::{Inventory, role};
 use super::report::DownReport;
-use super::{kubeconfig_entry, lock, mesh, network, pool};
+use super::{kubeconfig_entry, lock, mesh, network, pool, resize};
 
 /// Killing and removing a node takes about a second; an engine under load is given time.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -84,6 +84,9 @@ impl Kindmesh {
             if km.cancel.is_cancelled() {
                 break;
             }
+        }
+        if let Err(error) = resize::tidy(km.engine.as_ref()).await {
+            failures.push(error);
         }
         if has_state(&km)
             && let Err(error) = pool::tidy(&km).await
@@ -196,9 +199,10 @@ pub(super) async fn remove_containers(km: &Kindmesh, containers: &[ContainerInfo
             if results.iter().all(Result::is_ok) {
                 results.extend(join_all(markers.iter().map(|container| remove_one(engine, container))).await);
             }
+            let pools = resize::forget(engine, containers).await;
             let containers = nodes.into_iter().chain(markers);
             let mut report = DownReport::default();
-            let mut failures = Vec::new();
+            let mut failures: Vec<String> = pools.err().map(|error| error.one_line()).into_iter().collect();
             for (container, result) in containers.zip(results) {
                 match result {
                     Ok(volumes) => {

@@ -9,17 +9,19 @@ use crate::domain::net::range::AddrRange;
 use crate::engine::{ContainerInfo, ContainerState, Engine};
 
 use super::error::{Error, ErrorKind, Result};
+use super::resize::Records;
 
 /// Every node container of an engine, kind's clusters and ours, at one moment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Inventory {
     clusters: BTreeMap<String, Vec<ContainerInfo>>,
+    resized: Records,
 }
 
 // === impl Inventory ===
 
 impl Inventory {
-    /// Reads it with one call.
+    /// Reads it with two calls.
     pub(super) async fn read(engine: &dyn Engine) -> Result<Self> {
         let mut clusters: BTreeMap<String, Vec<ContainerInfo>> = BTreeMap::new();
         for container in engine.list_containers(&[labels::CLUSTER.to_owned()]).await? {
@@ -30,7 +32,7 @@ impl Inventory {
         for nodes in clusters.values_mut() {
             nodes.sort_by(|a, b| (role(a), a.name.len(), &a.name).cmp(&(role(b), b.name.len(), &b.name)));
         }
-        Ok(Self { clusters })
+        Ok(Self { clusters, resized: Records::read(engine).await? })
     }
 
     /// Names of all clusters, sorted.
@@ -46,7 +48,7 @@ impl Inventory {
     /// Everything but these clusters.
     pub(super) fn without(&self, clusters: &[&str]) -> Self {
         let kept = self.clusters.iter().filter(|(name, _)| !clusters.contains(&name.as_str()));
-        Self { clusters: kept.map(|(name, nodes)| (name.clone(), nodes.clone())).collect() }
+        Self { clusters: kept.map(|(name, nodes)| (name.clone(), nodes.clone())).collect(), resized: self.resized.clone() }
     }
 
     /// A node by its name, with its cluster.
@@ -74,7 +76,8 @@ impl Inventory {
 
     /// The pool recorded for a cluster.
     pub(super) fn pool(&self, cluster: &str) -> Option<AddrRange> {
-        self.nodes(cluster).iter().find_map(pool)
+        let nodes = self.nodes(cluster);
+        nodes.iter().find_map(|node| self.resized.pool(&node.id)).or_else(|| nodes.iter().find_map(pool))
     }
 
     /// The node that a cluster's kubeconfig and bootstrap come from: the first control plane.
@@ -106,7 +109,7 @@ pub(super) fn fleet_of(node: &ContainerInfo) -> Option<&str> {
     node.labels.get(labels::FLEET).map(String::as_str)
 }
 
-/// Pool recorded on a node container.
+/// Pool recorded on a node container; [`Inventory::pool`] knows whether it has been resized since.
 pub(super) fn pool(node: &ContainerInfo) -> Option<AddrRange> {
     node.labels.get(labels::POOL).and_then(|text| text.parse().ok())
 }

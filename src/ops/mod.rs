@@ -39,6 +39,7 @@ mod privileges;
 mod probe_memory;
 mod prune;
 mod report;
+mod resize;
 mod rest;
 mod selection;
 mod service_network;

@@ -35,13 +35,11 @@ pub(super) fn ipv4_subnet(network: &NetworkInfo) -> Result<Ipv4Network> {
     }
 }
 
+/// Pools by cluster, and what none of them may touch.
+pub(super) type Assigned = (BTreeMap<String, AddrRange>, Vec<Reserved>);
+
 /// Assigns every cluster of the fleet its pool: the recorded one, or a new one.
-pub(super) async fn assign(
-    engine: &dyn Engine,
-    fleet: &Fleet,
-    network: &NetworkInfo,
-    inventory: &Inventory,
-) -> Result<BTreeMap<String, AddrRange>> {
+pub(super) async fn assign(engine: &dyn Engine, fleet: &Fleet, network: &NetworkInfo, inventory: &Inventory) -> Result<Assigned> {
     let subnet = ipv4_subnet(network)?;
     let mut reserved = reserved_of(network);
     reserved.extend(pools_of_others(fleet, network, inventory));
@@ -59,7 +57,7 @@ pub(super) async fn assign(
         .collect();
     let pools = carve(subnet, &reserved, &requests)
         .map_err(|error| Error::new(ErrorKind::Conflict, format!("no pools on network {}: {error}", network.name)))?;
-    Ok(pools.into_iter().map(|pool| (pool.cluster, pool.range)).collect())
+    Ok((pools.into_iter().map(|pool| (pool.cluster, pool.range)).collect(), reserved))
 }
 
 /// Whether another cluster claims some of the same addresses as this one, which was just created.
@@ -67,13 +65,16 @@ pub(super) async fn assign(
 /// Each looks only after its own claim is there for all to see, so of two at least one sees the other
 /// and gives way; both may. Ages decide nothing: what was begun first may appear last.
 pub(super) fn contested(mine: &ContainerInfo, network: &str, inventory: &Inventory) -> bool {
-    let Some(range) = pool(mine) else { return false };
     let cluster = mine.labels.get(crate::domain::labels::CLUSTER);
+    pool(mine).zip(cluster).is_some_and(|(range, cluster)| overlapped(cluster, range, network, inventory))
+}
+
+/// Whether another cluster on the network claims some of these addresses.
+pub(super) fn overlapped(cluster: &str, range: AddrRange, network: &str, inventory: &Inventory) -> bool {
     inventory
         .clusters()
-        .flat_map(|(_, nodes)| nodes)
-        .filter(|other| other.labels.get(crate::domain::labels::CLUSTER) != cluster && other.networks.contains_key(network))
-        .any(|other| pool(other).is_some_and(|theirs| theirs.overlaps(&range)))
+        .filter(|(other, nodes)| *other != cluster && nodes.iter().any(|node| node.networks.contains_key(network)))
+        .any(|(other, _)| inventory.pool(other).is_some_and(|theirs| theirs.overlaps(&range)))
 }
 
 /// Pools recorded by clusters that are not part of this fleet's file: of other fleets, and of
@@ -83,7 +84,7 @@ fn pools_of_others(fleet: &Fleet, network: &NetworkInfo, inventory: &Inventory) 
         .clusters()
         .filter(|(name, _)| fleet.clusters.iter().all(|cluster| cluster.name.as_str() != *name))
         .filter(|(_, nodes)| nodes.iter().any(|node| node.networks.contains_key(&network.name)))
-        .filter_map(|(name, nodes)| nodes.iter().find_map(pool).map(|range| Reserved { range, owner: format!("pool of cluster {name}") }))
+        .filter_map(|(name, _)| inventory.pool(name).map(|range| Reserved { range, owner: format!("pool of cluster {name}") }))
         .collect()
 }
 

@@ -16,7 +16,7 @@ use super::context::Kindmesh;
 use super::down::{down_fleet, remove_containers};
 use super::error::{Error, ErrorKind, Result};
 use super::report::DownReport;
-use super::{holder, pool};
+use super::{holder, pool, resize};
 
 /// Helper containers work for minutes at most, the longest while an image is built; what is older than this was
 /// left by a killed process.
@@ -32,6 +32,8 @@ pub struct PruneReport {
     pub locks: Vec<String>,
     /// Helper containers that killed processes left.
     pub helpers: Vec<String>,
+    /// Notes on pools of clusters that are gone, which are volumes.
+    pub pools: Vec<String>,
     /// What went with the fleets.
     pub down: DownReport,
 }
@@ -59,6 +61,7 @@ impl Kindmesh {
         report.locks = dead_locks(engine).await?;
         let helpers = old_helpers(engine, Timestamp::now()).await?;
         report.helpers = helpers.iter().map(|helper| helper.name.clone()).collect();
+        report.pools = resize::orphans(engine).await?;
         if dry_run {
             return Ok(report);
         }
@@ -73,8 +76,8 @@ impl Kindmesh {
                 Err(error) => failures.push(error.within(format_args!("fleet {name}"))),
             }
         }
-        for lock in &report.locks {
-            match engine.remove_volume(lock).await {
+        for volume in report.locks.iter().chain(&report.pools) {
+            match engine.remove_volume(volume).await {
                 Err(error) if !error.is_not_found() => failures.push(error.into()),
                 _ => {}
             }

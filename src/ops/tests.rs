@@ -7,6 +7,7 @@ mod network;
 mod preflight;
 mod privileges;
 mod prune;
+mod resize;
 mod rest;
 mod revive;
 mod spawn;

@@ -26,7 +26,7 @@ use super::inventory::Inventory;
 use super::mesh::{self, MeshPlan};
 use super::nodes::{self, NodePlan};
 use super::report::{ClusterReport, UpReport};
-use super::{diff, down, install, limits, lock, network, pools, preflight, privileges, probe_memory, rest};
+use super::{diff, down, install, limits, lock, network, pools, preflight, privileges, probe_memory, resize, rest};
 
 /// Creating containers copies a little data; ten of them on a slow disk stay far below this.
 const RESERVE_DEADLINE: Duration = Duration::from_secs(120);
@@ -127,7 +127,10 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
         let network_made;
         (ground.network, network_made) = make_network(engine, fleet, &scope).await?;
         match build(km, &ground, &scope).await {
-            Ok(built) => break (network_made, built),
+            Ok(mut built) => {
+                resize::shrink(km, fleet, &mut built, &scope).await?;
+                break (network_made, built);
+            }
             // Another fleet made the network and went down before a node of this one held it.
             Err(_) if tries < NETWORK_TRIES && network::gone(engine, &ground.network).await => {
                 scope.warn("ensure network", format!("network {} was removed by another fleet; making it again", ground.network.name));
@@ -261,7 +264,7 @@ async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Re
             for attempt in 1..=RESERVE_TRIES {
                 let network = engine.inspect_network(&ground.network.id).await?;
                 let inventory = Inventory::read(engine).await?;
-                let pools = pools::assign(engine, ground.fleet, &network, &inventory).await?;
+                let (mut pools, reserved) = pools::assign(engine, ground.fleet, &network, &inventory).await?;
                 let addresses = fixed_addresses(ground.fleet, &network, &inventory, &pools)?;
                 let made = join_all(ground.fleet.clusters.iter().map(async |spec| {
                     let plan = ground.plan(spec.name.as_str(), &pools, &addresses)?;
@@ -272,8 +275,12 @@ async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Re
                 let inventory = Inventory::read(engine).await?;
                 let lost: Vec<_> =
                     created.iter().filter(|container| pools::contested(container, &ground.network.name, &inventory)).collect();
-                if lost.is_empty() {
-                    let changed = !created.is_empty();
+                let grown = match lost.is_empty() {
+                    true => resize::grow(engine, ground.fleet, &ground.network, &mut pools, &reserved).await?,
+                    false => None,
+                };
+                if let Some(grown) = grown {
+                    let changed = grown || !created.is_empty();
                     return Ok(Outcome { value: (pools, addresses), changed });
                 }
                 scope.progress("reserve addresses", "another fleet took the same addresses at the same moment; choosing others");

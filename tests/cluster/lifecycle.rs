@@ -63,6 +63,24 @@ async fn up_status_sample_up_again_down() {
     assert_eq!(pools, clusters(&again).iter().map(|cluster| range(&cluster["pool"])).collect::<Vec<_>>());
     assert_eq!(started, started_at(&bench).await, "no container was touched");
 
+    // Pools of other sizes, in their place: the samples keep their addresses.
+    let samples: Vec<&Value> = clusters(&up).iter().map(|cluster| &cluster["sampleAddress"]).collect();
+    for size in [30, 6] {
+        bench.fleet_file(&format!("clusterPrefix: life\nclusters: 2\npoolSize: {size}\naddons:\n  sample: true\n"));
+        let resized = bench.kindmesh(["up", "-f", "kindmesh.yaml", "-o", "json"]).json();
+        assert_eq!(samples, clusters(&resized).iter().map(|cluster| &cluster["sampleAddress"]).collect::<Vec<_>>());
+        for cluster in clusters(&resized) {
+            let (name, pool) = (cluster["name"].as_str().unwrap(), range(&cluster["pool"]));
+            assert_eq!((pool.1 - pool.0 + 1, &cluster["changed"]), (size, &Value::Bool(true)), "{resized:#}");
+            let told = bench.kubectl(name, "-n metallb-system get ipaddresspools -o jsonpath={.items[*].spec.addresses[*]}").await;
+            assert_eq!(told.trim(), cluster["pool"].as_str().unwrap());
+            http_get(cluster["sampleAddress"].as_str().unwrap(), Duration::from_secs(20)).await;
+        }
+        let again = bench.kindmesh(["diff", "--exit-code", "-f", "kindmesh.yaml", "-o", "json"]).json();
+        assert_eq!(again["changed"], false, "{again:#}");
+    }
+    assert_eq!(started, started_at(&bench).await, "no container was touched");
+
     bench.kindmesh(["down", "--fleet", "life"]).ok();
     assert_eq!(bench.containers().await, Vec::<String>::new());
     let kubeconfig = std::fs::read_to_string(bench.kubeconfig()).unwrap_or_default();

@@ -74,6 +74,20 @@ impl AddrSet {
         self.ranges.iter().map(AddrRange::len).max().unwrap_or(0)
     }
 
+    /// Number of addresses of the set that end right before an address.
+    pub fn run_before(&self, address: Ipv4Addr) -> u64 {
+        let Some(before) = address.to_bits().checked_sub(1).map(Ipv4Addr::from_bits) else { return 0 };
+        let piece = self.ranges.iter().find(|piece| piece.contains(before));
+        piece.map_or(0, |piece| AddrRange { first: piece.first, last: before }.len())
+    }
+
+    /// Number of addresses of the set that begin right after an address.
+    pub fn run_after(&self, address: Ipv4Addr) -> u64 {
+        let Some(after) = address.to_bits().checked_add(1).map(Ipv4Addr::from_bits) else { return 0 };
+        let piece = self.ranges.iter().find(|piece| piece.contains(after));
+        piece.map_or(0, |piece| AddrRange { first: after, last: piece.last }.len())
+    }
+
     /// Takes the highest block of exactly `size` addresses out, and returns it. `None`, and nothing
     /// taken, when no block is long enough or `size` is 0.
     pub fn take_highest(&mut self, size: u32) -> Option<AddrRange> {
