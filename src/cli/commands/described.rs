@@ -18,9 +18,9 @@ use crate::domain::name::FleetName;
 use crate::domain::version::KubernetesVersion;
 use crate::ops::{self, UpOptions};
 
-/// Flags that describe a fleet.
+/// Flags that say where a fleet's description comes from.
 #[derive(Debug, Args)]
-pub struct Described {
+pub struct Source {
     /// Fleet file, - for standard input [default: kindmesh.yaml, if it is there]
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["fleet", "clusters"])]
     file: Option<PathBuf>,
@@ -30,6 +30,13 @@ pub struct Described {
     /// Number of clusters, without a file [default: 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=99))]
     clusters: Option<u32>,
+}
+
+/// Flags that describe a fleet.
+#[derive(Debug, Args)]
+pub struct Described {
+    #[command(flatten)]
+    source: Source,
     /// Node image of every cluster
     #[arg(long, value_name = "REFERENCE")]
     image: Option<String>,
@@ -78,6 +85,23 @@ enum Rights {
     Reduced,
 }
 
+// === impl Source ===
+
+impl Source {
+    /// The fleet of the file, or the plain one of the flags. `meshed`: a mesh is asked for, whatever a file says.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is no fleet.
+    pub async fn read(&self, session: &Session, meshed: bool) -> Result<Fleet, CliError> {
+        let unnamed = self.fleet.is_none() && self.clusters.is_none();
+        let parse = if meshed { fleet_file::parse_with_mesh } else { fleet_file::parse };
+        match session.fleet_file_as(self.file.as_deref(), unnamed, parse).await? {
+            Some(fleet) => Ok(fleet),
+            None => session.plain_fleet(self.fleet.clone(), self.clusters),
+        }
+    }
+}
+
 // === impl Described ===
 
 impl Described {
@@ -86,12 +110,7 @@ impl Described {
     /// # Errors
     /// When the file cannot be read or is no fleet, or a flag does not fit it.
     pub async fn fleet(&self, session: &Session) -> Result<Fleet, CliError> {
-        let unnamed = self.fleet.is_none() && self.clusters.is_none();
-        let parse = if self.mesh.wanted() { fleet_file::parse_with_mesh } else { fleet_file::parse };
-        let mut fleet = match session.fleet_file_as(self.file.as_deref(), unnamed, parse).await? {
-            Some(fleet) => fleet,
-            None => session.plain_fleet(self.fleet.clone(), self.clusters)?,
-        };
+        let mut fleet = self.source.read(session, self.mesh.wanted()).await?;
         let checked = self.checked()?;
         for cluster in &mut fleet.clusters {
             if checked.image.is_some() {

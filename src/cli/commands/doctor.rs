@@ -1,15 +1,13 @@
 //! `kindmesh doctor`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::super::errors::{CliError, exit_of};
 use super::super::exit::Exit;
 use super::super::session::Session;
+use super::described::Source;
+use super::mesh_flags;
 use crate::domain::checkup::Level;
-use crate::domain::fleet_file;
-use crate::domain::name::FleetName;
 use crate::ops::DoctorReport;
 
 const EXAMPLES: &str = "\
@@ -28,15 +26,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DoctorArgs {
-    /// Fleet file, - for standard input [default: kindmesh.yaml, if it is there]
-    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["fleet", "clusters"])]
-    file: Option<PathBuf>,
-    /// Name of the fleet, without a file [default: kindmesh]
-    #[arg(long, value_name = "NAME")]
-    fleet: Option<FleetName>,
-    /// Number of clusters, without a file [default: 2]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=99))]
-    clusters: Option<u32>,
+    #[command(flatten)]
+    source: Source,
     /// For a fleet with a mesh
     #[arg(long)]
     mesh: bool,
@@ -47,14 +38,9 @@ pub struct DoctorArgs {
 /// # Errors
 /// With the kind of the first check that fails; the result is printed all the same.
 pub async fn run(session: &Session, args: &DoctorArgs) -> Result<(), CliError> {
-    let unnamed = args.fleet.is_none() && args.clusters.is_none();
-    let parse = if args.mesh { fleet_file::parse_with_mesh } else { fleet_file::parse };
-    let mut fleet = match session.fleet_file_as(args.file.as_deref(), unnamed, parse).await? {
-        Some(fleet) => fleet,
-        None => session.plain_fleet(args.fleet.clone(), args.clusters)?,
-    };
-    if args.mesh && fleet.mesh.is_none() {
-        fleet.mesh = Some(crate::domain::mesh::spec::MeshSpec::default());
+    let mut fleet = args.source.read(session, args.mesh).await?;
+    if args.mesh {
+        mesh_flags::ask_for(&mut fleet)?;
     }
     let report = match session.kindmesh(session.env().kubeconfig_files(None)).await {
         Ok(kindmesh) => session.or_cancelled(async { Ok::<_, CliError>(kindmesh.doctor(&fleet).await) }).await?,

@@ -54,11 +54,8 @@ impl MeshFlags {
     /// # Errors
     /// [`Exit::Config`] when a flag describes a mesh and there is none, or what it says cannot work.
     pub fn apply(&self, fleet: &mut Fleet) -> Result<(), CliError> {
-        if self.mesh && fleet.addons.metallb.is_none() {
-            return Err(CliError::new(Exit::Config, "--mesh needs MetalLB, which the fleet file leaves out"));
-        }
-        if self.mesh && fleet.mesh.is_none() {
-            fleet.mesh = Some(MeshSpec::default());
+        if self.mesh {
+            ask_for(fleet)?;
         }
         let Some(mesh) = &mut fleet.mesh else {
             return match self.first() {
@@ -98,6 +95,18 @@ impl MeshFlags {
         ];
         given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }
+}
+
+/// `--mesh`: the fleet gets a mesh, if it has none.
+///
+/// # Errors
+/// [`Exit::Config`] where there is no MetalLB.
+pub fn ask_for(fleet: &mut Fleet) -> Result<(), CliError> {
+    if fleet.addons.metallb.is_none() {
+        return Err(CliError::new(Exit::Config, "--mesh needs MetalLB, which the fleet file leaves out"));
+    }
+    fleet.mesh.get_or_insert_with(MeshSpec::default);
+    Ok(())
 }
 
 #[cfg(test)]
