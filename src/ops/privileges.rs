@@ -10,6 +10,7 @@ use crate::domain::facts::HostFacts;
 use crate::domain::fleet::{Fleet, Privileges};
 use crate::domain::inotify;
 use crate::domain::labels;
+use crate::domain::name::FleetName;
 use crate::domain::node::{Profile, fleet_labels};
 use crate::engine::{Engine, EngineError, EngineErrorKind};
 
@@ -66,6 +67,9 @@ const CAPABILITIES: [&str; 41] = [
     "BPF",
     "CHECKPOINT_RESTORE",
 ];
+
+/// Purpose of the helpers, in the label [`labels::HELPER`].
+const PROBE: &str = "probe";
 
 /// What a node gets on this engine, and what the probe has seen of its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,6 +196,18 @@ async fn try_profile(engine: &Arc<dyn Engine>, helper: &ContainerSpec, profile: 
     Ok(Probed { profile: profile.clone(), inotify_instances: output.trim().parse().ok(), remembered: false })
 }
 
+/// Removes what probes of killed processes left. Only for who holds the fleet: then nobody else probes for it.
+pub(super) async fn clear(engine: &dyn Engine, fleet: &FleetName) -> Result<()> {
+    let of = [format!("{}={fleet}", labels::FLEET), format!("{}={PROBE}", labels::HELPER)];
+    for left in engine.list_containers(&of).await? {
+        match engine.remove_container(&left.id).await {
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Creates, starts and removes a helper container; returns what it printed.
 ///
 /// A task of its own: a caller that gives up (deadline, Ctrl-C) must not leave the container behind,
@@ -232,7 +248,7 @@ async fn collect_logs(engine: &dyn Engine, id: &str) -> Result<String, EngineErr
 /// fleet that it is made for: what outlives a killed process, or comes after its caller gave up, goes with its fleet.
 pub(super) fn helper(image: &str, fleet: &Fleet) -> ContainerSpec {
     let mut labels = fleet_labels(&fleet.name);
-    labels.insert(labels::HELPER.to_owned(), "probe".to_owned());
+    labels.insert(labels::HELPER.to_owned(), PROBE.to_owned());
     labels.extend(fleet.lease.labels());
     ContainerSpec {
         image: image.to_owned(),

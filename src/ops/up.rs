@@ -92,6 +92,7 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
     let scope = km.fleet_scope();
     let engine = km.engine.as_ref();
 
+    privileges::clear(engine, &fleet.name).await?;
     let inventory = Inventory::read(engine).await?;
     let found = diff::outside(km, fleet, &inventory).await?;
     let diff = domain::diff(fleet, &found, &options.consent());

@@ -70,3 +70,13 @@ fn what_cannot_be_meant_is_a_usage_error() {
         sealed.run(&line.split(' ').collect::<Vec<_>>()).failed(4);
     }
 }
+
+#[test]
+fn doctor_refuses_a_mesh_where_up_does() {
+    let sealed = Sealed::new();
+    sealed.write("bare.yaml", "apiVersion: kindmesh.dev/v1alpha1\nkind: Fleet\nclusters: 1\naddons:\n  metallb: false\n");
+    for command in ["doctor", "up"] {
+        let said = sealed.run(&[command, "-f", "bare.yaml", "--mesh"]).failed(3);
+        assert!(said.contains("--mesh needs MetalLB"), "{command}: {said}");
+    }
+}

@@ -66,3 +66,14 @@ async fn a_new_engine_that_refuses_to_be_told() {
     });
     assert_eq!(choose(&engine, Privileges::Reduced).await.unwrap(), Profile::Reduced { cap_drop: Vec::new() });
 }
+
+#[tokio::test]
+async fn what_killed_probes_of_a_fleet_left_is_removed_and_nothing_of_others() {
+    let engine = engine();
+    let fleet: crate::domain::name::FleetName = "f".parse().unwrap();
+    for (name, of, purpose) in [("mine", "f", "probe"), ("looked", "f", "doctor"), ("leased", "f", "lease"), ("other", "g", "probe")] {
+        super::container(&engine, name, "bridge", &[(labels::FLEET, of), (labels::HELPER, purpose)]).await;
+    }
+    privileges::clear(engine.as_ref(), &fleet).await.unwrap();
+    assert_eq!(super::names(&engine), ["leased", "looked", "other"]);
+}
