@@ -50,6 +50,10 @@ test-engine: ## Run the tests of the engine layer, on the engine that answers
 test-cluster: ## Run the tests with whole clusters, on the engine that answers
 	@scripts/test cluster
 
+.PHONY: test-fleets
+test-fleets: ## Run the tests of what tests of others use, and their examples, on the engine that answers
+	@scripts/test testing
+
 .PHONY: faults
 faults: ## Let everything go wrong, at every step, on the engine that answers (an hour); writes target/faults.json
 	@scripts/test faults
