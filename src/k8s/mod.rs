@@ -1,5 +1,6 @@
 //! API servers: apply, wait, install. The only place that names the Kubernetes client.
 
+pub mod announce;
 pub mod apply;
 pub mod cacerts;
 pub mod client;

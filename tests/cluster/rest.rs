@@ -77,6 +77,9 @@ async fn stopped_and_started(bench: &Bench) {
         assert!(client(bench, cluster).await.is_ok());
         let pods = bench.kubectl(cluster, "get pods -A --no-headers").await;
         assert!(pods.lines().all(|line| line.split_whitespace().nth(3) == Some("Running")), "{pods}");
+        // Once as they began, and once because they were told to look again.
+        let speaker = bench.kubectl(cluster, "-n metallb-system logs daemonset/speaker").await;
+        assert!(speaker.matches("\"force service reload\"").count() >= 2, "{speaker}");
     }
     green(&proof(&did(bench, &["start", "-f", "kindmesh.yaml"], "running", false)), &TWO);
 }

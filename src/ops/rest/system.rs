@@ -7,7 +7,7 @@ use crate::domain::mesh::objects::SAMPLE_NAMESPACE;
 use crate::domain::mesh::spec::SYSTEM_NAMESPACE;
 use crate::engine::{ContainerInfo, Engine};
 use crate::k8s::wait::Starts;
-use crate::k8s::{ApiServer, Deadline, metallb, pods, sample, wait};
+use crate::k8s::{ApiServer, Deadline, announce, metallb, pods, sample, wait};
 use crate::ops::context::{Outcome, Scope};
 use crate::ops::error::Result;
 use crate::ops::install::{SYSTEM_NAMESPACES, failed};
@@ -51,6 +51,9 @@ pub(super) async fn ready(
             tokio::select! {
                 running = running => running?,
                 Err(error) = pods::replace_backed_off(server, &namespaces, &starts) => return Err(failed("replace pods that wait to be tried again", error)),
+            }
+            if namespaces.contains(&metallb::NAMESPACE) {
+                announce::again(server).await.map_err(|error| failed("have addresses announced", error))?;
             }
             Ok(Outcome::unchanged(()))
         })
