@@ -10,15 +10,21 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::json;
 
 use super::client::ApiServer;
+use super::deadline::{Deadline, Observer};
 use super::error::Result;
 use super::metallb::{NAMESPACE, POOL_NAME, resource};
+use super::retry::healing;
 
 /// Changes the advertisement of kindmesh's pool between its two ways to say "every service": no selector, and one that
 /// selects everything. A cluster without that advertisement is left alone.
 ///
 /// # Errors
-/// The request's.
-pub async fn again(server: &ApiServer) -> Result<()> {
+/// The request's, or `Timeout`; what heals is tried again.
+pub async fn again(server: &ApiServer, deadline: Deadline, observer: Observer<'_>) -> Result<()> {
+    healing("MetalLB's advertisement to be changed", deadline, observer, |_| false, || change(server)).await
+}
+
+async fn change(server: &ApiServer) -> Result<()> {
     let api = Api::<DynamicObject>::namespaced_with(server.client(), NAMESPACE, &resource("L2Advertisement", "l2advertisements"));
     let object = || format!("l2advertisement {NAMESPACE}/{POOL_NAME}");
     let Some(found) = api.get_opt(POOL_NAME).await.map_err(|error| server.error("read", object(), &error))? else { return Ok(()) };

@@ -16,6 +16,7 @@ use super::wait::{daemonset_ready, deployment_available};
 use super::watch::{Verdict, until};
 use crate::domain::manifest::{self, Object};
 use crate::domain::net::range::AddrRange;
+use crate::domain::net::ranges::AddrRanges;
 
 /// Namespace MetalLB lives in.
 pub const NAMESPACE: &str = "metallb-system";
@@ -51,7 +52,7 @@ pub struct Install {
     /// `controller` and the DaemonSet `speaker` in [`NAMESPACE`].
     pub manifest: Option<String>,
     /// Addresses for services.
-    pub pool: AddrRange,
+    pub pool: AddrRanges,
     /// The API server's name and port on the nodes' network. With it MetalLB does not go through the
     /// service's address, which works only when kube-proxy has written its rules: started a moment
     /// before, its pods would end, and wait for their next start. Of no effect with a manifest of the
@@ -72,7 +73,7 @@ impl Default for Images {
 
 impl Install {
     /// The built-in manifest with its own images.
-    pub fn new(pool: AddrRange) -> Self {
+    pub fn new(pool: AddrRanges) -> Self {
         Self { images: Images::default(), manifest: None, pool, api_server: None }
     }
 
@@ -108,9 +109,10 @@ impl Install {
     /// None in practice; the objects are checked like any other.
     pub fn pool_objects(&self) -> Result<Vec<Object>> {
         let metadata = json!({ "name": POOL_NAME, "namespace": NAMESPACE });
+        let addresses: Vec<String> = self.pool.ranges().iter().map(ToString::to_string).collect();
         let objects = [
             json!({ "apiVersion": API_VERSION, "kind": "IPAddressPool", "metadata": metadata,
-                "spec": { "addresses": [self.pool.to_string()] } }),
+                "spec": { "addresses": addresses } }),
             json!({ "apiVersion": API_VERSION, "kind": "L2Advertisement", "metadata": metadata,
                 "spec": { "ipAddressPools": [POOL_NAME] } }),
         ];
@@ -138,6 +140,7 @@ impl Install {
     pub async fn apply_pool(&self, server: &ApiServer, deadline: Deadline, observer: Observer<'_>) -> Result<Applied> {
         let applied = apply(server, self.pool_objects()?, ApplyOptions::default(), deadline, observer).await?;
         configuration_valid(server, deadline, observer).await?;
+        taken(server, self.pool.len(), deadline, observer).await?;
         Ok(applied)
     }
 
@@ -162,6 +165,23 @@ impl Install {
         self.ready(server, deadline, observer).await?;
         Ok(applied)
     }
+}
+
+/// Waits until the controller counts so many addresses in kindmesh's pool. Versions before 0.15 count nothing; then there
+/// is nothing to wait for.
+async fn taken(server: &ApiServer, size: u64, deadline: Deadline, observer: Observer<'_>) -> Result<()> {
+    let api = Api::<DynamicObject>::namespaced_with(server.client(), NAMESPACE, &resource("IPAddressPool", "ipaddresspools"));
+    let selection = watcher::Config::default().fields(&format!("metadata.name={POOL_NAME}"));
+    until(api, selection, "MetalLB to take its pool", deadline, observer, |pools| {
+        let status = pools.get(POOL_NAME).map(|pool| &pool.data["status"]);
+        let count = |field: &str| status.and_then(|status| status[field].as_u64());
+        match count("assignedIPv4").zip(count("availableIPv4")) {
+            None => Verdict::Done(()),
+            Some((assigned, available)) if assigned + available == size => Verdict::Done(()),
+            Some((assigned, available)) => Verdict::NotYet(format!("it counts {} addresses", assigned + available)),
+        }
+    })
+    .await
 }
 
 /// Waits until every process that reports on the configuration calls it valid. Versions before
@@ -246,7 +266,7 @@ mod tests {
     use super::*;
 
     fn install() -> Install {
-        Install::new(AddrRange { first: Ipv4Addr::new(172, 18, 255, 200), last: Ipv4Addr::new(172, 18, 255, 224) })
+        Install::new(AddrRange { first: Ipv4Addr::new(172, 18, 255, 200), last: Ipv4Addr::new(172, 18, 255, 224) }.into())
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::deadline::{Deadline, Observer};
 use super::error::{K8sError, Result};
 use super::{metallb, probe, state, wait};
 use crate::domain::manifest::{self, Object};
-use crate::domain::net::range::AddrRange;
+use crate::domain::net::ranges::AddrRanges;
 
 /// Namespace of the sample.
 pub const NAMESPACE: &str = "kindmesh-sample";
@@ -73,7 +73,7 @@ impl Sample {
     ///
     /// # Errors
     /// `Timeout`; `OutsidePool` for an address from elsewhere.
-    pub async fn ready(&self, server: &ApiServer, pool: AddrRange, deadline: Deadline, observer: Observer<'_>) -> Result<IpAddr> {
+    pub async fn ready(&self, server: &ApiServer, pool: &AddrRanges, deadline: Deadline, observer: Observer<'_>) -> Result<IpAddr> {
         let (_, address) = tokio::try_join!(
             wait::deployment_available(server, NAMESPACE, NAME, deadline, observer),
             assigned(server, pool, deadline, observer),
@@ -96,7 +96,7 @@ pub async fn is_there(server: &ApiServer) -> Result<bool> {
 ///
 /// # Errors
 /// `Timeout`; `OutsidePool`.
-pub async fn assigned(server: &ApiServer, pool: AddrRange, deadline: Deadline, observer: Observer<'_>) -> Result<IpAddr> {
+pub async fn assigned(server: &ApiServer, pool: &AddrRanges, deadline: Deadline, observer: Observer<'_>) -> Result<IpAddr> {
     let address = wait::service_address(server, NAMESPACE, NAME, deadline, observer).await?;
     match address {
         IpAddr::V4(v4) if pool.contains(v4) => Ok(address),

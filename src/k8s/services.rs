@@ -7,7 +7,9 @@ use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 
 use super::client::ApiServer;
+use super::deadline::Deadline;
 use super::error::{K8sError, RequestErrorKind, Result};
+use super::retry::healing;
 
 /// A service of type LoadBalancer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,14 @@ pub async fn load_balancers(server: &ApiServer) -> Result<Vec<LoadBalancer>> {
         .await
         .map_err(|error| server.error("list", "services", &error))?;
     Ok(services.items.iter().filter(|service| is_load_balancer(service)).map(LoadBalancer::of).collect())
+}
+
+/// [`load_balancers`], tried again until a deadline when what fails heals.
+///
+/// # Errors
+/// The request's, or `Timeout`.
+pub async fn load_balancers_within(server: &ApiServer, deadline: Deadline) -> Result<Vec<LoadBalancer>> {
+    healing("the list of services", deadline, &|_| (), |_| false, || load_balancers(server)).await
 }
 
 /// Address of the service at which pods reach the API server, with brackets if it is of IPv6.

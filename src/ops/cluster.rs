@@ -10,7 +10,7 @@ use crate::domain::facts::HostFacts;
 use crate::domain::fleet::{ClusterSpec, Fleet};
 use crate::domain::name::Role;
 use crate::domain::net::NetworkInfo;
-use crate::domain::net::range::AddrRange;
+use crate::domain::net::ranges::AddrRanges;
 use crate::domain::node::Profile;
 use crate::engine::ContainerInfo;
 use crate::k8s::ApiServer;
@@ -35,7 +35,7 @@ pub(super) struct ClusterPlan<'a> {
     pub(super) profile: &'a Profile,
     pub(super) facts: &'a HostFacts,
     pub(super) network: &'a NetworkInfo,
-    pub(super) pool: AddrRange,
+    pub(super) pool: AddrRanges,
     /// Fixed addresses by node name; empty on a shared network.
     pub(super) addresses: &'a BTreeMap<String, Ipv4Addr>,
 }
@@ -102,7 +102,7 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&
         image: plan.image.reference.clone(),
         api_server: server.address().to_owned(),
         nodes: made.into_iter().map(|node| node.name).collect(),
-        pool: plan.pool,
+        pool: plan.pool.clone(),
         sample_address: sample.value,
         changed,
         took: since.elapsed(),

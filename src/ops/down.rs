@@ -85,7 +85,7 @@ impl Kindmesh {
                 break;
             }
         }
-        if let Err(error) = resize::tidy(km.engine.as_ref()).await {
+        if let Err(error) = resize::tidy(km.engine.as_ref(), None).await {
             failures.push(error);
         }
         if has_state(&km)
@@ -158,6 +158,8 @@ async fn down_alone(km: &Kindmesh, fleet: &FleetName) -> Result<DownReport> {
     // What failed above keeps its network; everything else goes all the same.
     let (networks, networks_kept) = network::remove(km.engine.as_ref(), fleet).await?;
     let containers = containers?;
+    // Of a removal that was killed before it came to them.
+    resize::tidy(km.engine.as_ref(), Some(fleet)).await?;
     forget_root(km, fleet).await?;
     if leased && has_state(km) {
         pool::tidy(km).await?;
@@ -199,7 +201,9 @@ pub(super) async fn remove_containers(km: &Kindmesh, containers: &[ContainerInfo
             if results.iter().all(Result::is_ok) {
                 results.extend(join_all(markers.iter().map(|container| remove_one(engine, container))).await);
             }
-            let pools = resize::forget(engine, containers).await;
+            let gone: Vec<&ContainerInfo> =
+                nodes.iter().copied().zip(&results).filter(|(_, result)| result.is_ok()).map(|(node, _)| node).collect();
+            let pools = resize::forget(engine, &gone).await;
             let containers = nodes.into_iter().chain(markers);
             let mut report = DownReport::default();
             let mut failures: Vec<String> = pools.err().map(|error| error.one_line()).into_iter().collect();

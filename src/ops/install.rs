@@ -167,7 +167,7 @@ async fn install_metallb(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &Sco
 }
 
 fn metallb_install(plan: &ClusterPlan<'_>, settings: &MetalLb) -> metallb::Install {
-    let mut install = metallb::Install::new(plan.pool);
+    let mut install = metallb::Install::new(plan.pool.clone());
     // A name, not an address: it stays when a restarted node gets another one.
     install.api_server = Some((plan.spec.name.node(Role::ControlPlane, 1), API_SERVER_PORT));
     install.manifest.clone_from(&settings.manifest);
@@ -190,7 +190,7 @@ async fn install_sample(plan: &ClusterPlan<'_>, server: &ApiServer, scope: &Scop
             let sample = Sample::new(plan.spec.name.as_str());
             let applied = sample.apply(server, deadline, &seen).await.map_err(|error| failed(STEP, error))?;
             // Proof that the address was assigned from the pool, is announced, and answers.
-            let address = sample.ready(server, plan.pool, deadline, &seen).await.map_err(|error| failed(STEP, error))?;
+            let address = sample.ready(server, &plan.pool, deadline, &seen).await.map_err(|error| failed(STEP, error))?;
             sample::announced(server, deadline, &seen)
                 .await
                 .map_err(|error| failed("wait for the sample's address to be announced", error))?;

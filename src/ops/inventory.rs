@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use crate::domain::labels;
 use crate::domain::mesh::proof::Rest;
 use crate::domain::name::{FleetName, Role};
-use crate::domain::net::range::AddrRange;
+use crate::domain::net::ranges::AddrRanges;
 use crate::engine::{ContainerInfo, ContainerState, Engine};
 
 use super::error::{Error, ErrorKind, Result};
-use super::resize::Records;
+use super::resize::Notes;
 
 /// Every node container of an engine, kind's clusters and ours, at one moment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Inventory {
     clusters: BTreeMap<String, Vec<ContainerInfo>>,
-    resized: Records,
+    noted: Notes,
 }
 
 // === impl Inventory ===
@@ -32,7 +32,7 @@ impl Inventory {
         for nodes in clusters.values_mut() {
             nodes.sort_by(|a, b| (role(a), a.name.len(), &a.name).cmp(&(role(b), b.name.len(), &b.name)));
         }
-        Ok(Self { clusters, resized: Records::read(engine).await? })
+        Ok(Self { clusters, noted: Notes::read(engine).await? })
     }
 
     /// Names of all clusters, sorted.
@@ -48,7 +48,7 @@ impl Inventory {
     /// Everything but these clusters.
     pub(super) fn without(&self, clusters: &[&str]) -> Self {
         let kept = self.clusters.iter().filter(|(name, _)| !clusters.contains(&name.as_str()));
-        Self { clusters: kept.map(|(name, nodes)| (name.clone(), nodes.clone())).collect(), resized: self.resized.clone() }
+        Self { clusters: kept.map(|(name, nodes)| (name.clone(), nodes.clone())).collect(), noted: self.noted.clone() }
     }
 
     /// A node by its name, with its cluster.
@@ -75,9 +75,9 @@ impl Inventory {
     }
 
     /// The pool recorded for a cluster.
-    pub(super) fn pool(&self, cluster: &str) -> Option<AddrRange> {
+    pub(super) fn pool(&self, cluster: &str) -> Option<AddrRanges> {
         let nodes = self.nodes(cluster);
-        nodes.iter().find_map(|node| self.resized.pool(&node.id)).or_else(|| nodes.iter().find_map(pool))
+        nodes.iter().find_map(|node| self.noted.pool(&node.id)).cloned().or_else(|| nodes.iter().find_map(pool))
     }
 
     /// The node that a cluster's kubeconfig and bootstrap come from: the first control plane.
@@ -110,7 +110,7 @@ pub(super) fn fleet_of(node: &ContainerInfo) -> Option<&str> {
 }
 
 /// Pool recorded on a node container; [`Inventory::pool`] knows whether it has been resized since.
-pub(super) fn pool(node: &ContainerInfo) -> Option<AddrRange> {
+pub(super) fn pool(node: &ContainerInfo) -> Option<AddrRanges> {
     node.labels.get(labels::POOL).and_then(|text| text.parse().ok())
 }
 

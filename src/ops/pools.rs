@@ -5,6 +5,7 @@
 //! same moment; whoever sees that gives way and chooses again ([`contested`]).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -16,6 +17,9 @@ use crate::domain::net::NetworkInfo;
 use crate::domain::net::addresses::node_addresses;
 use crate::domain::net::pool::{PoolRequest, Reserved, carve, reserved_of};
 use crate::domain::net::range::AddrRange;
+use crate::domain::net::ranges::AddrRanges;
+use crate::domain::net::resize::grown;
+use crate::domain::net::set::AddrSet;
 use crate::engine::{ContainerInfo, Engine};
 use crate::k8s;
 
@@ -35,29 +39,51 @@ pub(super) fn ipv4_subnet(network: &NetworkInfo) -> Result<Ipv4Network> {
     }
 }
 
-/// Pools by cluster, and what none of them may touch.
-pub(super) type Assigned = (BTreeMap<String, AddrRange>, Vec<Reserved>);
-
-/// Assigns every cluster of the fleet its pool: the recorded one, or a new one.
-pub(super) async fn assign(engine: &dyn Engine, fleet: &Fleet, network: &NetworkInfo, inventory: &Inventory) -> Result<Assigned> {
+/// Assigns every cluster of the fleet its pool: the recorded one, made larger where the description says so, or a new
+/// one. One that is to become smaller stays here what it is.
+pub(super) async fn assign(
+    engine: &dyn Engine,
+    fleet: &Fleet,
+    network: &NetworkInfo,
+    inventory: &Inventory,
+) -> Result<BTreeMap<String, AddrRanges>> {
     let subnet = ipv4_subnet(network)?;
     let mut reserved = reserved_of(network);
     reserved.extend(pools_of_others(fleet, network, inventory));
     reserved.extend(fixed_addresses(network, inventory));
     reserved.extend(foreign_pools(engine, network, inventory).await);
     reserved.extend(room_for_nodes(fleet, network, subnet, inventory, &reserved)?);
-    let requests: Vec<PoolRequest> = fleet
-        .clusters
-        .iter()
-        .map(|cluster| PoolRequest {
-            cluster: cluster.name.to_string(),
-            size: cluster.pool_size,
-            existing: inventory.pool(cluster.name.as_str()),
-        })
-        .collect();
-    let pools = carve(subnet, &reserved, &requests)
-        .map_err(|error| Error::new(ErrorKind::Conflict, format!("no pools on network {}: {error}", network.name)))?;
-    Ok((pools.into_iter().map(|pool| (pool.cluster, pool.range)).collect(), reserved))
+    let requests = fleet.clusters.iter().flat_map(|cluster| {
+        let name = cluster.name.to_string();
+        let request = |size, existing| PoolRequest { cluster: name.clone(), size, existing };
+        match inventory.pool(&name) {
+            Some(pool) => pool.ranges().iter().map(|range| request(cluster.pool_size, Some(*range))).collect(),
+            None => vec![request(cluster.pool_size, None)],
+        }
+    });
+    let refused = |error: &dyn fmt::Display| Error::new(ErrorKind::Conflict, format!("no pools on network {}: {error}", network.name));
+    let carved = carve(subnet, &reserved, &requests.collect::<Vec<_>>()).map_err(|error| refused(&error))?;
+    let mut free = AddrSet::hosts_of(subnet);
+    reserved.iter().map(|taken| &taken.range).chain(carved.iter().map(|pool| &pool.range)).for_each(|range| free.remove(range));
+    let mut pools = BTreeMap::new();
+    for cluster in &fleet.clusters {
+        let name = cluster.name.as_str();
+        let ranges = carved.iter().filter(|pool| pool.cluster == name).map(|pool| pool.range);
+        let Some(pool) = AddrRanges::collect(ranges) else { continue };
+        let pool = grown(&mut free, name, &pool, cluster.pool_size).map_err(|error| {
+            let error = refused(&error);
+            match fleet
+                .clusters
+                .iter()
+                .any(|other| inventory.pool(other.name.as_str()).is_some_and(|has| has.len() > other.pool_size.into()))
+            {
+                true => error.hint("let other pools become smaller first, in an `up` of its own"),
+                false => error.hint("ask for a smaller `poolSize`, or for fewer clusters on this network"),
+            }
+        })?;
+        pools.insert(name.to_owned(), pool);
+    }
+    Ok(pools)
 }
 
 /// Whether another cluster claims some of the same addresses as this one, which was just created.
@@ -66,15 +92,15 @@ pub(super) async fn assign(engine: &dyn Engine, fleet: &Fleet, network: &Network
 /// and gives way; both may. Ages decide nothing: what was begun first may appear last.
 pub(super) fn contested(mine: &ContainerInfo, network: &str, inventory: &Inventory) -> bool {
     let cluster = mine.labels.get(crate::domain::labels::CLUSTER);
-    pool(mine).zip(cluster).is_some_and(|(range, cluster)| overlapped(cluster, range, network, inventory))
+    pool(mine).zip(cluster).is_some_and(|(pool, cluster)| overlapped(cluster, &pool, network, inventory))
 }
 
 /// Whether another cluster on the network claims some of these addresses.
-pub(super) fn overlapped(cluster: &str, range: AddrRange, network: &str, inventory: &Inventory) -> bool {
+pub(super) fn overlapped(cluster: &str, pool: &AddrRanges, network: &str, inventory: &Inventory) -> bool {
     inventory
         .clusters()
         .filter(|(other, nodes)| *other != cluster && nodes.iter().any(|node| node.networks.contains_key(network)))
-        .any(|(other, _)| inventory.pool(other).is_some_and(|theirs| theirs.overlaps(&range)))
+        .any(|(other, _)| inventory.pool(other).is_some_and(|theirs| theirs.overlaps(pool)))
 }
 
 /// Pools recorded by clusters that are not part of this fleet's file: of other fleets, and of
@@ -84,7 +110,10 @@ fn pools_of_others(fleet: &Fleet, network: &NetworkInfo, inventory: &Inventory) 
         .clusters()
         .filter(|(name, _)| fleet.clusters.iter().all(|cluster| cluster.name.as_str() != *name))
         .filter(|(_, nodes)| nodes.iter().any(|node| node.networks.contains_key(&network.name)))
-        .filter_map(|(name, _)| inventory.pool(name).map(|range| Reserved { range, owner: format!("pool of cluster {name}") }))
+        .flat_map(|(name, _)| {
+            let ranges = inventory.pool(name).map(|pool| pool.ranges().to_vec()).unwrap_or_default();
+            ranges.into_iter().map(move |range| Reserved { range, owner: format!("pool of cluster {name}") })
+        })
         .collect()
 }
 
@@ -145,7 +174,7 @@ fn room_for_nodes(
         }
     }
     let mut taken: Vec<AddrRange> = reserved.iter().map(|reserved| reserved.range).collect();
-    taken.extend(fleet.clusters.iter().filter_map(|cluster| inventory.pool(cluster.name.as_str())));
+    taken.extend(fleet.clusters.iter().filter_map(|cluster| inventory.pool(cluster.name.as_str())).flat_map(|pool| pool.ranges().to_vec()));
     // Within the engine's own range, when it has one, pools never stand anyway.
     if network.ipv4().is_some_and(|entry| entry.ip_range.is_some_and(|range| range != entry.subnet)) && fleet.network.ipv4_subnet.is_none()
     {

@@ -68,8 +68,10 @@ const CAPABILITIES: [&str; 41] = [
     "CHECKPOINT_RESTORE",
 ];
 
-/// Purpose of the helpers, in the label [`labels::HELPER`].
-const PROBE: &str = "probe";
+/// Purpose of the helpers of who holds the fleet, in the label [`labels::HELPER`].
+pub(super) const PROBE: &str = "probe";
+/// Purpose of the helpers of who only looks.
+pub(super) const LOOK: &str = "doctor";
 
 /// What a node gets on this engine, and what the probe has seen of its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +83,7 @@ pub(super) struct Probed {
     pub(super) remembered: bool,
 }
 
-/// Chooses the profile for every node of a fleet: the one its nodes have already, if that is what
+/// Chooses the profile for every node of a fleet, with helpers of this purpose: the one its nodes have already, if that is what
 /// is wanted; else it is proved with a container that starts and ends at once. Says so when it is
 /// not the usual one.
 pub(super) async fn choose(
@@ -90,6 +92,7 @@ pub(super) async fn choose(
     facts: &HostFacts,
     inventory: &Inventory,
     image: &str,
+    purpose: &str,
     scope: &Scope,
 ) -> Result<Probed> {
     let engine = &km.engine;
@@ -109,15 +112,15 @@ pub(super) async fn choose(
     if let (Privileges::Auto, Some(profile)) = (wanted, probe_memory::recall(km, facts)) {
         return Ok(Probed { profile, inotify_instances: None, remembered: true });
     }
-    let probed = probe(engine, fleet, image, scope).await?;
+    let probed = probe(engine, fleet, helper(image, fleet, purpose), scope).await?;
     if wanted == Privileges::Auto {
         probe_memory::keep(km, facts, &probed.profile);
     }
     Ok(probed)
 }
 
-async fn probe(engine: &Arc<dyn Engine>, fleet: &Fleet, image: &str, scope: &Scope) -> Result<Probed> {
-    let (wanted, bare) = (fleet.privileges, helper(image, fleet));
+async fn probe(engine: &Arc<dyn Engine>, fleet: &Fleet, bare: ContainerSpec, scope: &Scope) -> Result<Probed> {
+    let (wanted, image) = (fleet.privileges, bare.image.as_str());
     let failed = |error: EngineError| Error::from(error).within(format_args!("try what the engine can do, with a container of {image}"));
     scope
         .step(STEP, DEADLINE, async {
@@ -246,9 +249,9 @@ async fn collect_logs(engine: &dyn Engine, id: &str) -> Result<String, EngineErr
 
 /// A container that is never more than looked into, or runs one short command. It has the label and the lease of the
 /// fleet that it is made for: what outlives a killed process, or comes after its caller gave up, goes with its fleet.
-pub(super) fn helper(image: &str, fleet: &Fleet) -> ContainerSpec {
+pub(super) fn helper(image: &str, fleet: &Fleet, purpose: &str) -> ContainerSpec {
     let mut labels = fleet_labels(&fleet.name);
-    labels.insert(labels::HELPER.to_owned(), PROBE.to_owned());
+    labels.insert(labels::HELPER.to_owned(), purpose.to_owned());
     labels.extend(fleet.lease.labels());
     ContainerSpec {
         image: image.to_owned(),

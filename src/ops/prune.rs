@@ -61,7 +61,7 @@ impl Kindmesh {
         report.locks = dead_locks(engine).await?;
         let helpers = old_helpers(engine, Timestamp::now()).await?;
         report.helpers = helpers.iter().map(|helper| helper.name.clone()).collect();
-        report.pools = resize::orphans(engine).await?;
+        report.pools = resize::orphans(engine, None).await?;
         if dry_run {
             return Ok(report);
         }

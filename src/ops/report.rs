@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::mesh::VerifyReport;
-use crate::domain::net::range::AddrRange;
+use crate::domain::net::ranges::AddrRanges;
 
 /// What `up` made or found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -83,7 +83,7 @@ pub struct ClusterReport {
     /// Names of the nodes.
     pub nodes: Vec<String>,
     /// LoadBalancer addresses of the cluster.
-    pub pool: AddrRange,
+    pub pool: AddrRanges,
     /// Address of the sample, when it is installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample_address: Option<IpAddr>,
@@ -136,7 +136,7 @@ pub struct ClusterStatus {
     pub name: String,
     /// Pool recorded for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pool: Option<AddrRange>,
+    pub pool: Option<AddrRanges>,
     /// API server as this machine reaches it; `None` while it is not published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_server: Option<String>,

@@ -1,26 +1,27 @@
 //! Pools of another size in their place.
 //!
-//! Labels of containers cannot be changed, so that a pool which is another than its cluster's nodes say is written
-//! down on a volume: one per cluster, for the container of its first control plane, and gone with that. Names of
-//! these volumes are never used twice, and of two the later one counts.
+//! Labels of containers cannot be changed, so that a pool which is another than its cluster's nodes say is noted on a
+//! volume, for the container of its first control plane: of several notes the one with the highest number counts.
+//! A note with an odd number is a claim: others keep away from it, and who made it then looks for claims that were made at
+//! the same moment. Only when there is none the same pool is noted under an even number, and used; a claim without
+//! that is of a killed process, and its fleet's next `up` takes it back ([`settle`]).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::domain::fleet::Fleet;
 use crate::domain::labels;
-use crate::domain::net::NetworkInfo;
-use crate::domain::net::pool::Reserved;
-use crate::domain::net::range::AddrRange;
-use crate::domain::net::resize::{grown, shrunk};
+use crate::domain::name::FleetName;
+use crate::domain::net::ranges::AddrRanges;
+use crate::domain::net::resize::shrunk;
 use crate::domain::node::fleet_labels;
 use crate::engine::{ContainerInfo, Engine, VolumeInfo};
-use crate::k8s::{Deadline, metallb, services};
+use crate::k8s::{ApiServer, Deadline, metallb, services};
 
 use super::cluster::Built;
 use super::context::{Kindmesh, Outcome, Scope};
-use super::error::{Error, ErrorKind, Result};
+use super::error::{Error, ErrorKind, Result, first_of};
 use super::install::failed;
 use super::inventory::{Inventory, pool};
 use super::pools;
@@ -29,40 +30,43 @@ const STEP: &str = "resize pools";
 /// MetalLB takes a configuration within seconds.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What is written down, by container.
+/// What is noted, by container; the highest number last.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Records(BTreeMap<String, Record>);
+pub(super) struct Notes(BTreeMap<String, Vec<Note>>);
 
 #[derive(Debug, Clone)]
-struct Record {
+struct Note {
     volume: String,
     number: u64,
-    pool: AddrRange,
+    pool: AddrRanges,
 }
 
-// === impl Records ===
+// === impl Notes ===
 
-impl Records {
+impl Notes {
     /// Reads them with one call.
     pub(super) async fn read(engine: &dyn Engine) -> Result<Self> {
-        let mut records: BTreeMap<String, Record> = BTreeMap::new();
-        for (container, record) in engine.list_volumes(&[labels::RESIZED.to_owned()]).await?.iter().filter_map(Record::read) {
-            if records.get(&container).is_none_or(|known| known.number < record.number) {
-                records.insert(container, record);
-            }
+        let mut notes: BTreeMap<String, Vec<Note>> = BTreeMap::new();
+        for (container, note) in engine.list_volumes(&[labels::RESIZED.to_owned()]).await?.iter().filter_map(Note::read) {
+            notes.entry(container).or_default().push(note);
         }
-        Ok(Self(records))
+        notes.values_mut().for_each(|notes| notes.sort_by_key(|note| note.number));
+        Ok(Self(notes))
     }
 
-    /// The pool that is written down for a container.
-    pub(super) fn pool(&self, container: &str) -> Option<AddrRange> {
-        self.0.get(container).map(|record| record.pool)
+    /// The pool that is noted for a container.
+    pub(super) fn pool(&self, container: &str) -> Option<&AddrRanges> {
+        self.of(container).last().map(|note| &note.pool)
+    }
+
+    fn of(&self, container: &str) -> &[Note] {
+        self.0.get(container).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
-// === impl Record ===
+// === impl Note ===
 
-impl Record {
+impl Note {
     fn read(volume: &VolumeInfo) -> Option<(String, Self)> {
         let number = volume.name.rsplit_once('-')?.1.parse().ok()?;
         let pool = volume.labels.get(labels::POOL)?.parse().ok()?;
@@ -70,21 +74,46 @@ impl Record {
     }
 }
 
-/// Writes down a cluster's pool, unless its node says the same. Undo: [`forget`].
-async fn write(engine: &dyn Engine, fleet: &Fleet, node: &ContainerInfo, wanted: AddrRange) -> Result<()> {
-    let known = Records::read(engine).await?.0.remove(&node.id);
-    if pool(node) != Some(wanted) {
-        let number = known.as_ref().map_or(0, |known| known.number + 1);
-        let short: String = node.id.chars().take(12).collect();
-        let mut labels = fleet_labels(&fleet.name);
-        labels.insert(labels::RESIZED.to_owned(), node.id.clone());
-        labels.insert(labels::POOL.to_owned(), wanted.to_string());
-        engine.create_volume(&format!("kindmesh-pool-{short}-{number}"), &labels).await?;
-    }
-    match known {
-        Some(known) => remove(engine, &known.volume).await,
+/// Notes a cluster's pool beside what is noted already, as a claim or for good. Undo: [`retract`], [`forget`].
+async fn note(engine: &dyn Engine, fleet: &Fleet, node: &ContainerInfo, wanted: &AddrRanges, claimed: bool) -> Result<()> {
+    let next = Notes::read(engine).await?.of(&node.id).last().map_or(0, |last| last.number + 1);
+    let number = if is_claim(next) == claimed { next } else { next + 1 };
+    let short: String = node.id.chars().take(12).collect();
+    let mut labels = fleet_labels(&fleet.name);
+    labels.extend(fleet.lease.labels());
+    labels.insert(labels::RESIZED.to_owned(), node.id.clone());
+    labels.insert(labels::POOL.to_owned(), wanted.to_string());
+    let cluster = node.labels.get(labels::CLUSTER).map(String::as_str).unwrap_or_default();
+    Ok(engine.create_volume(&format!("kindmesh-pool-{cluster}-{short}-{number}"), &labels).await?)
+}
+
+/// Takes back what was noted last.
+async fn retract(engine: &dyn Engine, node: &ContainerInfo) -> Result<()> {
+    match Notes::read(engine).await?.of(&node.id).last() {
+        Some(last) => remove(engine, &last.volume).await,
         None => Ok(()),
     }
+}
+
+/// Notes a cluster's pool for good, in place of what was noted.
+async fn establish(engine: &dyn Engine, fleet: &Fleet, node: &ContainerInfo, wanted: &AddrRanges) -> Result<()> {
+    note(engine, fleet, node, wanted, false).await?;
+    clean(engine, node).await
+}
+
+/// Removes the notes before the last, the oldest first, and the last one where the node's label says the same.
+async fn clean(engine: &dyn Engine, node: &ContainerInfo) -> Result<()> {
+    let notes = Notes::read(engine).await?;
+    let Some((last, older)) = notes.of(&node.id).split_last() else { return Ok(()) };
+    for one in older {
+        remove(engine, &one.volume).await?;
+    }
+    if pool(node).as_ref() == Some(&last.pool) { remove(engine, &last.volume).await } else { Ok(()) }
+}
+
+/// Whether a note of this number is only a claim.
+fn is_claim(number: u64) -> bool {
+    number % 2 == 1
 }
 
 async fn remove(engine: &dyn Engine, volume: &str) -> Result<()> {
@@ -94,19 +123,23 @@ async fn remove(engine: &dyn Engine, volume: &str) -> Result<()> {
     }
 }
 
-/// Removes what is written down for containers.
-pub(super) async fn forget(engine: &dyn Engine, gone: &[ContainerInfo]) -> Result<()> {
-    for volume in engine.list_volumes(&[labels::RESIZED.to_owned()]).await? {
-        if gone.iter().any(|one| volume.labels.get(labels::RESIZED) == Some(&one.id)) {
-            remove(engine, &volume.name).await?;
-        }
+/// Removes what is noted for containers.
+pub(super) async fn forget(engine: &dyn Engine, gone: &[&ContainerInfo]) -> Result<()> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let notes = Notes::read(engine).await?;
+    for one in gone.iter().flat_map(|container| notes.of(&container.id)) {
+        remove(engine, &one.volume).await?;
     }
     Ok(())
 }
 
-/// Volumes for containers that are no more: of a removal that was killed.
-pub(super) async fn orphans(engine: &dyn Engine) -> Result<Vec<String>> {
-    let volumes = engine.list_volumes(&[labels::RESIZED.to_owned()]).await?;
+/// Notes for containers that are no more: of a removal that was killed.
+pub(super) async fn orphans(engine: &dyn Engine, fleet: Option<&FleetName>) -> Result<Vec<String>> {
+    let mut of = vec![labels::RESIZED.to_owned()];
+    of.extend(fleet.map(|fleet| format!("{}={fleet}", labels::FLEET)));
+    let volumes = engine.list_volumes(&of).await?;
     if volumes.is_empty() {
         return Ok(Vec::new());
     }
@@ -117,49 +150,59 @@ pub(super) async fn orphans(engine: &dyn Engine) -> Result<Vec<String>> {
 }
 
 /// Removes the [`orphans`].
-pub(super) async fn tidy(engine: &dyn Engine) -> Result<()> {
-    for volume in orphans(engine).await? {
+pub(super) async fn tidy(engine: &dyn Engine, fleet: Option<&FleetName>) -> Result<()> {
+    for volume in orphans(engine, fleet).await? {
         remove(engine, &volume).await?;
     }
     Ok(())
 }
 
-/// Makes pools of existing clusters larger, where the description says so. Claims are written down before anybody
-/// uses them, and given up where another fleet claimed the same addresses at the same moment.
-///
-/// `pools` holds every pool of the fleet and gets the new ones. Returns whether any has grown; `None` when another
-/// fleet was faster.
-pub(super) async fn grow(
-    engine: &dyn Engine,
-    fleet: &Fleet,
-    network: &NetworkInfo,
-    pools: &mut BTreeMap<String, AddrRange>,
-    reserved: &[Reserved],
-) -> Result<Option<bool>> {
-    let subnet = pools::ipv4_subnet(network)?;
+/// Ends what a killed `up` began: its claims are taken back, what it noted for good stands. Returns whether there was any.
+pub(super) async fn settle(engine: &dyn Engine, fleet: &Fleet, inventory: &Inventory) -> Result<bool> {
+    let notes = Notes::read(engine).await?;
     let mut changed = false;
-    for spec in &fleet.clusters {
-        let name = spec.name.as_str();
-        let Some(range) = pools.get(name).copied().filter(|range| range.len() < u64::from(spec.pool_size)) else { continue };
-        let beside = pools.iter().filter(|(other, _)| other.as_str() != name);
-        let beside = beside.map(|(other, range)| Reserved { range: *range, owner: format!("pool of cluster {other}") });
-        let reserved: Vec<Reserved> = reserved.iter().cloned().chain(beside).collect();
-        let wanted = grown(subnet, &reserved, name, range, spec.pool_size).map_err(|error| refused(name, &error))?;
-        let inventory = Inventory::read(engine).await?;
-        let Some(node) = inventory.nodes(name).first() else { continue };
-        write(engine, fleet, node, wanted).await?;
-        if pools::overlapped(name, wanted, &network.name, &Inventory::read(engine).await?) {
-            write(engine, fleet, node, range).await?;
-            return Ok(None);
+    for node in inventory.of_fleet(&fleet.name).filter_map(|(_, nodes)| nodes.first()) {
+        match notes.of(&node.id) {
+            [] => continue,
+            [.., last] if is_claim(last.number) => retract(engine, node).await?,
+            [_] => continue,
+            _ => clean(engine, node).await?,
         }
-        pools.insert(name.to_owned(), wanted);
         changed = true;
     }
-    Ok(Some(changed))
+    Ok(changed)
 }
 
-/// Makes the pools of clusters that are up smaller, where the description says so, around the addresses that their
-/// services have.
+/// Claims the pools that are larger than what their clusters have: noted before anybody uses them, and given up where
+/// another fleet claimed the same addresses at the same moment.
+///
+/// Returns the clusters whose pools have grown; `None` when another fleet was faster.
+pub(super) async fn claim(
+    engine: &dyn Engine,
+    fleet: &Fleet,
+    network: &str,
+    pools: &BTreeMap<String, AddrRanges>,
+) -> Result<Option<BTreeSet<String>>> {
+    let mut grown = BTreeSet::new();
+    for (name, wanted) in pools {
+        let inventory = Inventory::read(engine).await?;
+        let (Some(node), Some(has)) = (inventory.nodes(name).first(), inventory.pool(name)) else { continue };
+        if has.len() >= wanted.len() {
+            continue;
+        }
+        note(engine, fleet, node, wanted, true).await?;
+        if pools::overlapped(name, wanted, network, &Inventory::read(engine).await?) {
+            retract(engine, node).await?;
+            return Ok(None);
+        }
+        establish(engine, fleet, node, wanted).await?;
+        grown.insert(name.clone());
+    }
+    Ok(Some(grown))
+}
+
+/// Makes the pools of clusters that are up smaller, where the description says so: around the addresses that their
+/// services have. One that cannot be does not stop the others.
 pub(super) async fn shrink(km: &Kindmesh, fleet: &Fleet, built: &mut [Built], scope: &Scope) -> Result<()> {
     let size = |name: &str| fleet.clusters.iter().find(|spec| spec.name.as_str() == name).map(|spec| spec.pool_size);
     let too_large = |built: &&mut Built| size(&built.report.name).is_some_and(|size| built.report.pool.len() > u64::from(size));
@@ -167,40 +210,61 @@ pub(super) async fn shrink(km: &Kindmesh, fleet: &Fleet, built: &mut [Built], sc
     if smaller.is_empty() {
         return Ok(());
     }
-    let engine = km.engine.as_ref();
     scope
         .step(STEP, DEADLINE, async {
+            let mut failures = Vec::new();
             for one in smaller {
-                let (name, range) = (one.report.name.clone(), one.report.pool);
-                let Some(size) = size(&name) else { continue };
-                let balancers = services::load_balancers(&one.server).await.map_err(|error| failed(STEP, error))?;
-                let used: Vec<_> = balancers
-                    .iter()
-                    .filter_map(|service| match service.address {
-                        Some(IpAddr::V4(address)) => Some(address),
-                        _ => None,
-                    })
-                    .collect();
-                let wanted = shrunk(&name, range, size, &used).map_err(|error| refused(&name, &error))?;
-                // What it gives up is not free before it is out of MetalLB's hands.
-                if fleet.addons.metallb.is_some() {
-                    let seen = |state: &str| scope.progress(STEP, state);
-                    let install = metallb::Install::new(wanted);
-                    install.apply_pool(&one.server, Deadline::after(DEADLINE), &seen).await.map_err(|error| failed(STEP, error))?;
+                let wanted = size(&one.report.name).unwrap_or_default();
+                match shrink_one(km, fleet, one, wanted, scope).await {
+                    Ok(pool) => {
+                        one.report.pool = pool;
+                        one.report.changed = true;
+                    }
+                    Err(error) => failures.push(error.within(format_args!("cluster {}", one.report.name))),
                 }
-                let inventory = Inventory::read(engine).await?;
-                if let Some(node) = inventory.nodes(&name).first() {
-                    write(engine, fleet, node, wanted).await?;
-                }
-                one.report.pool = wanted;
-                one.report.changed = true;
             }
-            Ok(Outcome::changed(()))
+            first_of(failures).map_or(Ok(Outcome::changed(())), Err)
         })
         .await
 }
 
-fn refused(cluster: &str, error: &dyn std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Conflict, error.to_string())
-        .hint(format!("free those addresses, ask for another `poolSize`, or make the cluster anew: `--recreate {cluster}`"))
+async fn shrink_one(km: &Kindmesh, fleet: &Fleet, built: &Built, size: u32, scope: &Scope) -> Result<AddrRanges> {
+    let (engine, name, has) = (km.engine.as_ref(), built.report.name.as_str(), &built.report.pool);
+    let deadline = Deadline::after(DEADLINE);
+    let used = used(&built.server, deadline).await?;
+    let wanted = shrunk(name, has, size, &used).map_err(|error| {
+        Error::new(ErrorKind::Conflict, error.to_string())
+            .hint(format!("remove services of type LoadBalancer from cluster {name}, or ask for a larger `poolSize`"))
+    })?;
+    // What it gives up is not free before it is out of MetalLB's hands.
+    if fleet.addons.metallb.is_some() {
+        let seen = |state: &str| scope.progress(STEP, state);
+        let apply = async |pool: &AddrRanges| {
+            let install = metallb::Install::new(pool.clone());
+            install.apply_pool(&built.server, deadline, &seen).await.map_err(|error| failed(STEP, error))
+        };
+        apply(&wanted).await?;
+        let late =
+            self::used(&built.server, deadline).await?.into_iter().find(|address| has.contains(*address) && !wanted.contains(*address));
+        if let Some(late) = late {
+            apply(has).await?;
+            let message = format!("a service of cluster {name} got {late} while its pool became smaller");
+            return Err(Error::new(ErrorKind::Conflict, message).hint("run the command again"));
+        }
+    }
+    let inventory = Inventory::read(engine).await?;
+    if let Some(node) = inventory.nodes(name).first() {
+        establish(engine, fleet, node, &wanted).await?;
+    }
+    Ok(wanted)
+}
+
+/// Addresses that services of a cluster have.
+async fn used(server: &ApiServer, deadline: Deadline) -> Result<Vec<Ipv4Addr>> {
+    let balancers = services::load_balancers_within(server, deadline).await.map_err(|error| failed(STEP, error))?;
+    let addresses = balancers.iter().filter_map(|service| match service.address {
+        Some(IpAddr::V4(address)) => Some(address),
+        _ => None,
+    });
+    Ok(addresses.collect())
 }

@@ -1,6 +1,6 @@
 //! `up`: a fleet becomes what it is described as, from whatever is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::domain::net::NetworkInfo;
 use crate::domain::net::addresses::node_addresses;
 use crate::domain::net::pool::reserved_of;
 use crate::domain::net::range::AddrRange;
+use crate::domain::net::ranges::AddrRanges;
 use crate::domain::node::Profile;
 use crate::engine::{ContainerInfo, ContainerState, Engine};
 
@@ -63,8 +64,15 @@ pub struct UpOptions {
 /// Image and version that a cluster asks for.
 type ImageWish = (Option<String>, Option<String>);
 
-/// Pools by cluster, and fixed addresses by node.
-type Reservation = (BTreeMap<String, AddrRange>, BTreeMap<String, Ipv4Addr>);
+/// What a fleet has for itself before its nodes start.
+struct Reservation {
+    /// Pools, by cluster.
+    pools: BTreeMap<String, AddrRanges>,
+    /// Fixed addresses, by node.
+    addresses: BTreeMap<String, Ipv4Addr>,
+    /// Clusters whose pools have grown.
+    grown: BTreeSet<String>,
+}
 
 impl Kindmesh {
     /// Makes the fleet what its description says: what is missing is created, what was interrupted
@@ -93,7 +101,10 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
     let engine = km.engine.as_ref();
 
     privileges::clear(engine, &fleet.name).await?;
-    let inventory = Inventory::read(engine).await?;
+    let mut inventory = Inventory::read(engine).await?;
+    if resize::settle(engine, fleet, &inventory).await? {
+        inventory = Inventory::read(engine).await?;
+    }
     let found = diff::outside(km, fleet, &inventory).await?;
     let diff = domain::diff(fleet, &found, &options.consent());
     diff::refuse(&diff)?;
@@ -104,7 +115,7 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
     let any_image = images.values().next().map(|image| image.reference.clone()).unwrap_or_default();
     // Both use helper containers, and both go to their end: none of those is left behind.
     let (probed, mesh) = tokio::join!(
-        privileges::choose(km, fleet, &facts, &inventory, &any_image, &scope),
+        privileges::choose(km, fleet, &facts, &inventory, &any_image, privileges::PROBE, &scope),
         mesh::Request::read(km, fleet, &images, &scope),
     );
     let (probed, mesh) = (probed?, mesh?);
@@ -123,15 +134,12 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
     };
     let mut ground = Ground { fleet, facts, images, profile: probed.profile, network: NetworkInfo::default(), mesh };
     let (mut tries, mut remembered) = (0, probed.remembered);
-    let (network_made, built) = loop {
+    let (network_made, mut built) = loop {
         tries += 1;
         let network_made;
         (ground.network, network_made) = make_network(engine, fleet, &scope).await?;
         match build(km, &ground, &scope).await {
-            Ok(mut built) => {
-                resize::shrink(km, fleet, &mut built, &scope).await?;
-                break (network_made, built);
-            }
+            Ok(built) => break (network_made, built),
             // Another fleet made the network and went down before a node of this one held it.
             Err(_) if tries < NETWORK_TRIES && network::gone(engine, &ground.network).await => {
                 scope.warn("ensure network", format!("network {} was removed by another fleet; making it again", ground.network.name));
@@ -143,13 +151,17 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
                 scope.warn("start nodes", format!("{}; finding out again what the engine can do", error.one_line()));
                 probe_memory::forget(km, &ground.facts);
                 give_up_unstarted(engine, fleet).await?;
-                ground.profile = privileges::choose(km, fleet, &ground.facts, &inventory, &any_image, &scope).await?.profile;
+                ground.profile =
+                    privileges::choose(km, fleet, &ground.facts, &inventory, &any_image, privileges::PROBE, &scope).await?.profile;
             }
             Err(error) => return Err(error),
         }
     };
 
+    // What cannot become smaller keeps no mesh from coming about.
+    let shrunk = resize::shrink(km, fleet, &mut built, &scope).await;
     let joined = mesh::join(km, fleet, &built, &scope).await?;
+    shrunk?;
     let mut clusters: Vec<ClusterReport> = built.into_iter().map(|built| built.report).collect();
     for cluster in &mut clusters {
         cluster.changed |= revived.woken.contains(&cluster.name);
@@ -265,28 +277,29 @@ async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Re
             for attempt in 1..=RESERVE_TRIES {
                 let network = engine.inspect_network(&ground.network.id).await?;
                 let inventory = Inventory::read(engine).await?;
-                let (mut pools, reserved) = pools::assign(engine, ground.fleet, &network, &inventory).await?;
+                let pools = pools::assign(engine, ground.fleet, &network, &inventory).await?;
                 let addresses = fixed_addresses(ground.fleet, &network, &inventory, &pools)?;
                 let made = join_all(ground.fleet.clusters.iter().map(async |spec| {
                     let plan = ground.plan(spec.name.as_str(), &pools, &addresses)?;
                     nodes::create(km, &plan, &NodePlan::new(spec, Role::ControlPlane, 1)).await
                 }));
                 let made: Vec<(ContainerInfo, bool)> = made.await.into_iter().collect::<Result<_>>()?;
+                let first = made.first().map(|(container, _)| container.id.clone());
                 let created: Vec<ContainerInfo> = made.into_iter().filter(|(_, new)| *new).map(|(container, _)| container).collect();
                 let inventory = Inventory::read(engine).await?;
                 let lost: Vec<_> =
                     created.iter().filter(|container| pools::contested(container, &ground.network.name, &inventory)).collect();
                 let grown = match lost.is_empty() {
-                    true => resize::grow(engine, ground.fleet, &ground.network, &mut pools, &reserved).await?,
+                    true => resize::claim(engine, ground.fleet, &ground.network.name, &pools).await?,
                     false => None,
                 };
                 if let Some(grown) = grown {
-                    let changed = grown || !created.is_empty();
-                    return Ok(Outcome { value: (pools, addresses), changed });
+                    let changed = !grown.is_empty() || !created.is_empty();
+                    return Ok(Outcome { value: Reservation { pools, addresses, grown }, changed });
                 }
                 scope.progress("reserve addresses", "another fleet took the same addresses at the same moment; choosing others");
                 // Two that gave way to each other must not meet again: what their IDs end with is chance.
-                let pause = RESERVE_PAUSE * attempt * lost.first().map_or(1, |container| chance(&container.id));
+                let pause = RESERVE_PAUSE * attempt * first.as_deref().map_or(1, chance);
                 for container in lost {
                     engine.remove_container(&container.name).await?;
                 }
@@ -303,7 +316,7 @@ async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Re
 
 /// Builds all clusters at once. One that fails does not stop the others.
 async fn build(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Vec<Built>> {
-    let (pools, addresses) = reserve(km, ground, scope).await?;
+    let Reservation { pools, addresses, grown } = reserve(km, ground, scope).await?;
     let mesh = ground.mesh.as_ref();
     let plans = ground.fleet.clusters.iter().map(|spec| ground.plan(spec.name.as_str(), &pools, &addresses)).collect::<Result<Vec<_>>>()?;
     let results = join_all(plans.iter().map(|plan| async move {
@@ -313,7 +326,11 @@ async fn build(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Vec<
             .map_err(|error| error.within(format_args!("cluster {}", plan.spec.name)))
     }))
     .await;
-    all_or_first(results)
+    let mut built = all_or_first(results)?;
+    for one in built.iter_mut().filter(|one| grown.contains(&one.report.name)) {
+        one.report.changed = true;
+    }
+    Ok(built)
 }
 
 /// Fixed addresses of all nodes, on a network of the fleet's own.
@@ -321,7 +338,7 @@ fn fixed_addresses(
     fleet: &Fleet,
     network: &NetworkInfo,
     inventory: &Inventory,
-    pools: &BTreeMap<String, AddrRange>,
+    pools: &BTreeMap<String, AddrRanges>,
 ) -> Result<BTreeMap<String, Ipv4Addr>> {
     if fleet.network.ipv4_subnet.is_none() {
         return Ok(BTreeMap::new());
@@ -346,7 +363,7 @@ fn fixed_addresses(
     .into_iter()
     .map(|reserved| reserved.range)
     .collect();
-    reserved.extend(pools.values().copied());
+    reserved.extend(pools.values().flat_map(|pool| pool.ranges().iter().copied()));
     node_addresses(subnet, ip_range, &reserved, &existing, &names)
         .map_err(|error| Error::new(ErrorKind::Conflict, format!("network {}: {error}", network.name)))
 }
@@ -366,7 +383,7 @@ impl Ground<'_> {
     fn plan<'a>(
         &'a self,
         cluster: &str,
-        pools: &BTreeMap<String, AddrRange>,
+        pools: &BTreeMap<String, AddrRanges>,
         addresses: &'a BTreeMap<String, Ipv4Addr>,
     ) -> Result<ClusterPlan<'a>> {
         let undecided = || Error::new(ErrorKind::Config, format!("cluster {cluster} is not part of fleet {}", self.fleet.name));
@@ -377,7 +394,7 @@ impl Ground<'_> {
             profile: &self.profile,
             facts: &self.facts,
             network: &self.network,
-            pool: *pools.get(cluster).ok_or_else(undecided)?,
+            pool: pools.get(cluster).cloned().ok_or_else(undecided)?,
             addresses,
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::evidence;
 use crate::domain::manifest;
-use crate::domain::net::range::AddrRange;
+use crate::domain::net::ranges::AddrRanges;
 use crate::k8s::apply::{ApplyOptions, apply};
 use crate::k8s::forward::Forward;
 use crate::k8s::pod_exec::{self, Place, PodOutput};
@@ -63,8 +63,8 @@ impl TestCluster {
     }
 
     /// Its LoadBalancer addresses.
-    pub fn pool(&self) -> AddrRange {
-        self.report.pool
+    pub fn pool(&self) -> &AddrRanges {
+        &self.report.pool
     }
 
     /// A client of its API server, with every right. It lives as long as the runtime of the test.

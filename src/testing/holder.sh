@@ -27,7 +27,7 @@ call() { curl --silent --show-error --fail --max-time 120 --unix-socket "$socket
 owned() {
   local answer
   answer=$(call --get --data-urlencode "filters={\"label\":[\"dev.kindmesh.owner=$owner\"]}" "http://engine/$1") || return 1
-  grep -oE '"Id":"[0-9a-f]{64}"|"Name":"kindmesh-lock-[^"]*"' <<<"$answer" | cut -d'"' -f4 | grep -v "^$HOSTNAME"
+  grep -oE '"Id":"[0-9a-f]{64}"|"Name":"kindmesh-(lock|pool)-[^"]*"' <<<"$answer" | cut -d'"' -f4 | grep -v "^$HOSTNAME"
   return 0
 }
 # What the engine was asked for in the last moment may still appear: only several looks in a row that find

@@ -61,7 +61,7 @@ async fn it_is_installed_once_and_says_what_it_waits_for() {
     let server = process.ready().await;
     assert_eq!(read_pools(&server, Duration::from_secs(5)).await.unwrap(), [], "no MetalLB, no pools");
 
-    let install = Install::new(pool());
+    let install = Install::new(pool().into());
     let applied = install.apply(&server, seconds(30), &|_| {}).await.unwrap();
     assert_eq!(applied.changed(), applied.objects.len());
     let again = install.apply(&server, seconds(30), &|_| {}).await.unwrap();
@@ -109,7 +109,7 @@ async fn it_is_installed_once_and_says_what_it_waits_for() {
 async fn the_controller_gives_addresses_with_the_rights_it_has() {
     let process = tokio::task::spawn_blocking(|| Server::start("controller")).await.unwrap();
     let server = process.ready().await;
-    Install::new(pool()).apply(&server, seconds(30), &|_| {}).await.unwrap();
+    Install::new(pool().into()).apply(&server, seconds(30), &|_| {}).await.unwrap();
     let objects = "
 {apiVersion: v1, kind: Service, metadata: {name: s, namespace: default}, spec: {type: LoadBalancer, ports: [{port: 80, protocol: TCP}]}}
 ---

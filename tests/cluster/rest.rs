@@ -1,13 +1,14 @@
 //! A meshed fleet of two put to rest and woken, twice over: suspended, and ended.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use kindmesh::domain::labels;
 use kindmesh::ops::VerifyReport;
 use serde_json::{Value, json};
 
 use crate::mesh_support::green;
-use crate::support::Bench;
+use crate::support::{Bench, eventually};
 
 const EXIT_CONFLICT: i32 = 6;
 const TWO: [&str; 2] = ["rest1", "rest2"];
@@ -77,9 +78,13 @@ async fn stopped_and_started(bench: &Bench) {
         assert!(client(bench, cluster).await.is_ok());
         let pods = bench.kubectl(cluster, "get pods -A --no-headers").await;
         assert!(pods.lines().all(|line| line.split_whitespace().nth(3) == Some("Running")), "{pods}");
-        // Once as they began, and once because they were told to look again.
-        let speaker = bench.kubectl(cluster, "-n metallb-system logs daemonset/speaker").await;
-        assert!(speaker.matches("\"force service reload\"").count() >= 2, "{speaker}");
+        // For the configuration they began with, and for the one that makes them look again.
+        let loads = r#""controller":"ConfigReconciler","event":"force service reload""#;
+        eventually("the speaker looks again", Duration::from_secs(20), || async {
+            let speaker = bench.kubectl(cluster, "-n metallb-system logs daemonset/speaker").await;
+            if speaker.matches(loads).count() >= 2 { Ok(()) } else { Err(speaker) }
+        })
+        .await;
     }
     green(&proof(&did(bench, &["start", "-f", "kindmesh.yaml"], "running", false)), &TWO);
 }

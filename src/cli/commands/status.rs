@@ -105,7 +105,7 @@ fn text(fleets: &[FleetStatus]) -> String {
                 fleet.networks.join(","),
                 cluster.kubernetes_version.clone().unwrap_or_default(),
                 cluster.api_server.clone().unwrap_or_default(),
-                cluster.pool.map(|pool| pool.to_string()).unwrap_or_default(),
+                cluster.pool.as_ref().map(ToString::to_string).unwrap_or_default(),
             ]);
             node_rows(cluster, &mut nodes);
             service_rows(cluster, &mut services);

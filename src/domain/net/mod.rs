@@ -7,6 +7,7 @@ mod info;
 pub mod network;
 pub mod pool;
 pub mod range;
+pub mod ranges;
 pub mod resize;
 pub mod set;
 pub mod ula;

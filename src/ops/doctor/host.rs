@@ -7,9 +7,8 @@ use crate::domain::checkup::{Route, parse_routes};
 use crate::domain::container::ContainerSpec;
 use crate::domain::fleet::Fleet;
 use crate::domain::inotify;
-use crate::domain::labels;
 use crate::engine::Engine;
-use crate::ops::privileges::{helper, run};
+use crate::ops::privileges::{LOOK, helper, run};
 
 /// Prints them. What cannot be read is left out.
 const SCRIPT: &str = "
@@ -42,13 +41,11 @@ pub(super) async fn look(engine: &Arc<dyn Engine>, fleet: &Fleet, image: Option<
     if let Some(image) = image {
         // In the host's own network its routes are seen; an engine that forbids that still tells the rest.
         for network in ["host", "none"] {
-            let mut spec = ContainerSpec {
+            let spec = ContainerSpec {
                 network: network.to_owned(),
                 entrypoint: Some(vec!["/bin/sh".to_owned(), "-c".to_owned(), SCRIPT.to_owned()]),
-                ..helper(image, fleet)
+                ..helper(image, fleet, LOOK)
             };
-            // Not one of `up`, which removes what its own forerunners left.
-            spec.labels.insert(labels::HELPER.to_owned(), "doctor".to_owned());
             if let Ok(Ok(text)) = tokio::time::timeout(DEADLINE, run(engine, spec)).await {
                 host = Host::parse(&text);
                 if network == "none" {

@@ -110,7 +110,7 @@ impl Kindmesh {
                 Finding::warn("what containers may do cannot be tried without a node image", "get an image first, then look again");
             return Check::new(NAME, ErrorKind::Engine, finding);
         };
-        match privileges::choose(self, fleet, facts, inventory, image, &self.fleet_scope()).await {
+        match privileges::choose(self, fleet, facts, inventory, image, privileges::LOOK, &self.fleet_scope()).await {
             Err(error) => Check::failed(NAME, &error),
             Ok(probed) => Check::new(
                 NAME,

@@ -14,7 +14,7 @@ use crate::domain::mesh::objects::SampleImages;
 use crate::engine::{Engine, EngineError};
 use crate::ops::charts::PerChart;
 use crate::ops::error::{Error, ErrorKind, Result};
-use crate::ops::privileges::helper;
+use crate::ops::privileges::{PROBE, helper};
 
 /// Folder in the image.
 const FOLDER: &str = "/kind/mesh";
@@ -51,7 +51,7 @@ impl Offline {
     ///
     /// A task of its own: a caller that gives up must not leave the container behind.
     pub(super) async fn read(engine: &Arc<dyn Engine>, image: &str, fleet: &Fleet) -> Result<Self> {
-        let (engine, image, spec) = (engine.clone(), image.to_owned(), helper(image, fleet));
+        let (engine, image, spec) = (engine.clone(), image.to_owned(), helper(image, fleet, PROBE));
         let work = tokio::spawn(async move {
             // Without a name the engine picks one: two runs at once do not meet.
             let container = engine.create_container("", &spec).await?;

@@ -53,7 +53,7 @@ pub(super) async fn ready(
                 Err(error) = pods::replace_backed_off(server, &namespaces, &starts) => return Err(failed("replace pods that wait to be tried again", error)),
             }
             if namespaces.contains(&metallb::NAMESPACE) {
-                announce::again(server).await.map_err(|error| failed("have addresses announced", error))?;
+                announce::again(server, deadline, &seen).await.map_err(|error| failed("have addresses announced", error))?;
             }
             Ok(Outcome::unchanged(()))
         })

@@ -29,7 +29,7 @@ async fn choose(engine: &Arc<FakeEngine>, wanted: Privileges) -> Result<Profile>
         }
     };
     tokio::select! {
-        probed = privileges::choose(&km, &fleet, &facts, &inventory, IMAGE, &scope) => {
+        probed = privileges::choose(&km, &fleet, &facts, &inventory, IMAGE, privileges::PROBE, &scope) => {
             assert!(engine.containers().is_empty(), "helpers are removed");
             probed.map(|probed| probed.profile)
         }

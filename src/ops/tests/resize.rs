@@ -1,4 +1,4 @@
-//! Pools that become larger, as the engine remembers them.
+//! Pools of another size, as the engine remembers them.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,19 @@ use crate::domain::fleet::Fleet;
 use crate::domain::fleet_builder::{ClusterBuilder, NetworkBuilder};
 use crate::domain::labels;
 use crate::domain::net::NetworkInfo;
-use crate::domain::net::pool::reserved_of;
-use crate::domain::net::range::AddrRange;
-use crate::engine::Engine as _;
-use crate::engine::fake::FakeEngine;
+use crate::domain::net::ranges::AddrRanges;
+use crate::engine::fake::{FakeEngine, Fault, Verb, When};
+use crate::engine::{Engine as _, EngineErrorKind};
 use crate::ops::inventory::Inventory;
-use crate::ops::{network, resize};
+use crate::ops::{ErrorKind, network, pools, resize};
 
 fn fleet(size: u32) -> Fleet {
-    Fleet::builder("f").cluster(ClusterBuilder::new("f1").pool_size(size)).network(NetworkBuilder::shared().name("n")).build().unwrap()
+    let clusters = ["f1", "f2"].map(|name| ClusterBuilder::new(name).pool_size(size));
+    let [one, two] = clusters;
+    Fleet::builder("f").cluster(one).cluster(two).network(NetworkBuilder::shared().name("n")).build().unwrap()
 }
 
-fn range(text: &str) -> AddrRange {
+fn pool(text: &str) -> AddrRanges {
     text.parse().unwrap()
 }
 
@@ -27,30 +28,42 @@ async fn node(engine: &FakeEngine, fleet: &str, cluster: &str, pool: &str) {
     container(engine, &format!("{cluster}-control-plane"), "n", &of).await;
 }
 
-/// A network with a cluster of ten addresses.
+/// A network with two clusters of ten addresses, side by side as `up` puts them.
 async fn setting(engine: &FakeEngine) -> NetworkInfo {
     let network = network::ensure(engine, &fleet(10)).await.unwrap().value;
-    node(engine, "f", "f1", "172.18.1.100-172.18.1.109").await;
-    network
+    node(engine, "f", "f1", "172.18.1.110-172.18.1.119").await;
+    node(engine, "f", "f2", "172.18.1.100-172.18.1.109").await;
+    engine.inspect_network(&network.id).await.unwrap()
 }
 
-/// Grows the cluster's pool as far as the fleet says.
-async fn grow(engine: &FakeEngine, size: u32, network: &NetworkInfo) -> (Option<bool>, AddrRange) {
-    let mut pools: BTreeMap<String, AddrRange> = [("f1".to_owned(), Inventory::read(engine).await.unwrap().pool("f1").unwrap())].into();
-    let grown = resize::grow(engine, &fleet(size), network, &mut pools, &reserved_of(network)).await.unwrap();
-    (grown, pools["f1"])
+async fn has(engine: &FakeEngine, cluster: &str) -> String {
+    Inventory::read(engine).await.unwrap().pool(cluster).unwrap().to_string()
+}
+
+fn notes(engine: &FakeEngine) -> Vec<String> {
+    engine.volumes().into_iter().filter(|volume| volume.starts_with("kindmesh-pool-")).collect()
+}
+
+/// The pools for this size, and whether they were had.
+async fn grow(engine: &FakeEngine, size: u32, network: &NetworkInfo) -> (BTreeMap<String, AddrRanges>, Option<usize>) {
+    let inventory = Inventory::read(engine).await.unwrap();
+    let pools = pools::assign(engine, &fleet(size), network, &inventory).await.unwrap();
+    let grown = resize::claim(engine, &fleet(size), &network.name, &pools).await.unwrap();
+    (pools, grown.map(|grown| grown.len()))
 }
 
 #[tokio::test]
-async fn a_larger_pool_is_remembered_and_goes_with_its_cluster() {
+async fn larger_pools_of_neighbours_are_remembered_and_go_with_their_clusters() {
     let engine = engine();
     let network = setting(&engine).await;
-    assert_eq!(grow(&engine, 10, &network).await, (Some(false), range("172.18.1.100-172.18.1.109")));
-    assert_eq!(engine.volumes().len(), 1, "the node's own");
-    for (size, wanted) in [(20, "172.18.1.90-172.18.1.109"), (21, "172.18.1.89-172.18.1.109")] {
-        assert_eq!(grow(&engine, size, &network).await, (Some(true), range(wanted)));
-        assert_eq!(Inventory::read(engine.as_ref()).await.unwrap().pool("f1"), Some(range(wanted)));
-        assert_eq!(engine.volumes().len(), 2, "one note: {:?}", engine.volumes());
+    assert_eq!(grow(&engine, 10, &network).await.1, Some(0));
+    assert_eq!(notes(&engine), Vec::<String>::new());
+    for (size, one, two) in
+        [(20, "172.18.1.110-172.18.1.129", "172.18.1.90-172.18.1.109"), (21, "172.18.1.110-172.18.1.130", "172.18.1.89-172.18.1.109")]
+    {
+        assert_eq!(grow(&engine, size, &network).await.1, Some(2));
+        assert_eq!((has(&engine, "f1").await.as_str(), has(&engine, "f2").await.as_str()), (one, two));
+        assert_eq!(notes(&engine).len(), 2, "one for each: {:?}", notes(&engine));
     }
     kindmesh(&engine).down(&"f".parse().unwrap()).await.unwrap();
     assert_eq!(engine.volumes(), Vec::<String>::new());
@@ -60,22 +73,89 @@ async fn a_larger_pool_is_remembered_and_goes_with_its_cluster() {
 async fn addresses_that_another_fleet_claimed_meanwhile_are_given_up() {
     let engine = engine();
     let network = setting(&engine).await;
+    let inventory = Inventory::read(engine.as_ref()).await.unwrap();
+    let pools = pools::assign(engine.as_ref(), &fleet(20), &network, &inventory).await.unwrap();
     // It was not there yet when this fleet chose.
     node(&engine, "g", "g1", "172.18.1.95-172.18.1.99").await;
-    assert_eq!(grow(&engine, 20, &network).await, (None, range("172.18.1.100-172.18.1.109")));
-    assert_eq!(Inventory::read(engine.as_ref()).await.unwrap().pool("f1"), Some(range("172.18.1.100-172.18.1.109")));
-    assert_eq!(engine.volumes().len(), 2, "the nodes' own");
+    assert_eq!(resize::claim(engine.as_ref(), &fleet(20), "n", &pools).await.unwrap(), None);
+    assert_eq!(has(&engine, "f2").await, "172.18.1.100-172.18.1.109");
+    // The next choice goes around it.
+    assert!(grow(&engine, 20, &network).await.1.is_some());
+    assert!(!Inventory::read(engine.as_ref()).await.unwrap().pool("f2").unwrap().overlaps(&pool("172.18.1.95-172.18.1.99")));
 }
 
 #[tokio::test]
-async fn a_note_without_its_cluster_is_pruned_and_misleads_nobody() {
+async fn what_a_killed_up_only_claimed_is_taken_back() {
+    let engine = engine();
+    let network = setting(&engine).await;
+    let inventory = Inventory::read(engine.as_ref()).await.unwrap();
+    let pools = pools::assign(engine.as_ref(), &fleet(20), &network, &inventory).await.unwrap();
+    // The claim is made, and the look at the others fails: nothing is established, and nothing taken back.
+    engine.clear_calls();
+    engine.fault(When::Verb(Verb::ListContainers, 2), Fault::Fail(EngineErrorKind::Unreachable, "gone".to_owned()));
+    let error = resize::claim(engine.as_ref(), &fleet(20), "n", &pools).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Engine);
+    assert_eq!(notes(&engine).len(), 1);
+    let inventory = Inventory::read(engine.as_ref()).await.unwrap();
+    assert_eq!(inventory.pool("f1").unwrap().len(), 20, "others keep away from it");
+    assert!(resize::settle(engine.as_ref(), &fleet(20), &inventory).await.unwrap());
+    assert_eq!((notes(&engine), has(&engine, "f1").await), (Vec::new(), "172.18.1.110-172.18.1.119".to_owned()));
+    assert!(!resize::settle(engine.as_ref(), &fleet(20), &inventory).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_older_note_never_counts_again() {
     let engine = engine();
     let network = setting(&engine).await;
     grow(&engine, 20, &network).await;
-    engine.remove_container("f1-control-plane").await.unwrap();
+    // The note before it could not be removed.
+    let inventory = Inventory::read(engine.as_ref()).await.unwrap();
+    let pools = pools::assign(engine.as_ref(), &fleet(30), &network, &inventory).await.unwrap();
+    engine.clear_calls();
+    engine.fault(When::Verb(Verb::RemoveVolume, 1), Fault::Fail(EngineErrorKind::Failed, "busy".to_owned()));
+    let failed = resize::claim(engine.as_ref(), &fleet(30), "n", &pools).await;
+    assert!(failed.is_err() && notes(&engine).len() > 2, "{failed:?} {:?}", notes(&engine));
+    let grown = has(&engine, "f1").await;
+    let inventory = Inventory::read(engine.as_ref()).await.unwrap();
+    assert!(resize::settle(engine.as_ref(), &fleet(30), &inventory).await.unwrap());
+    assert_eq!((has(&engine, "f1").await, notes(&engine).len()), (grown, 2));
+}
+
+#[tokio::test]
+async fn a_pool_without_room_is_refused_before_anything_is_made_and_removed() {
+    let engine = engine();
+    setting(&engine).await;
+    let before = engine.volumes();
+    let error = kindmesh(&engine).up(&fleet(60_000)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("cannot have 60000 addresses"), "{error}");
+    assert_eq!((engine.containers().len(), engine.volumes()), (2, before));
+}
+
+#[tokio::test]
+async fn a_cluster_that_could_not_be_removed_keeps_its_note() {
+    let engine = engine();
+    let network = setting(&engine).await;
+    grow(&engine, 20, &network).await;
+    engine.fault(When::Verb(Verb::RemoveContainer, 1), Fault::Fail(EngineErrorKind::Failed, "busy".to_owned()));
+    kindmesh(&engine).down(&"f".parse().unwrap()).await.unwrap_err();
+    assert_eq!((engine.containers().len(), notes(&engine).len()), (1, 1));
+    kindmesh(&engine).down(&"f".parse().unwrap()).await.unwrap();
+    assert_eq!(engine.volumes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_note_without_its_cluster_misleads_nobody_and_goes() {
+    let engine = engine();
+    let network = setting(&engine).await;
+    grow(&engine, 20, &network).await;
+    for name in ["f1-control-plane", "f2-control-plane"] {
+        engine.remove_container(name).await.unwrap();
+    }
     node(&engine, "f", "f1", "172.18.1.50-172.18.1.59").await;
-    assert_eq!(Inventory::read(engine.as_ref()).await.unwrap().pool("f1"), Some(range("172.18.1.50-172.18.1.59")));
-    let pruned = kindmesh(&engine).prune(false).await.unwrap();
-    assert_eq!(pruned.pools.len(), 1, "{pruned:?}");
-    assert!(engine.volumes().iter().all(|volume| !volume.starts_with("kindmesh-pool-")), "{:?}", engine.volumes());
+    assert_eq!(has(&engine, "f1").await, "172.18.1.50-172.18.1.59");
+    assert_eq!(kindmesh(&engine).prune(true).await.unwrap().pools.len(), 2);
+    // Those of a fleet whose `down` was killed go with its next.
+    kindmesh(&engine).down(&"f".parse().unwrap()).await.unwrap();
+    assert_eq!(notes(&engine), Vec::<String>::new());
 }
