@@ -16,7 +16,7 @@ use crate::domain::name::FleetName;
 use crate::domain::net::ranges::AddrRanges;
 use crate::domain::net::resize::shrunk;
 use crate::domain::node::fleet_labels;
-use crate::engine::{ContainerInfo, Engine, VolumeInfo};
+use crate::engine::{ContainerInfo, ContainerState, Engine, VolumeInfo};
 use crate::k8s::{ApiServer, Deadline, metallb, services};
 
 use super::cluster::Built;
@@ -157,10 +157,17 @@ pub(super) async fn tidy(engine: &dyn Engine, fleet: Option<&FleetName>) -> Resu
     Ok(())
 }
 
-/// Ends what a killed `up` began: its claims are taken back, what it noted for good stands. Returns whether there was any.
+/// Ends what a killed `up` began: its claims are taken back, what it noted for good stands. A container that never ran is a
+/// claim, too, and nobody may have looked after it: it goes where another cluster has the same addresses. Returns whether
+/// there was any.
 pub(super) async fn settle(engine: &dyn Engine, fleet: &Fleet, inventory: &Inventory) -> Result<bool> {
     let notes = Notes::read(engine).await?;
     let mut changed = false;
+    let unstarted = inventory.of_fleet(&fleet.name).flat_map(|(_, nodes)| nodes).filter(|node| node.state == ContainerState::Created);
+    for node in unstarted.filter(|node| node.networks.keys().any(|network| pools::contested(node, network, inventory))) {
+        engine.remove_container(&node.id).await?;
+        changed = true;
+    }
     for node in inventory.of_fleet(&fleet.name).filter_map(|(_, nodes)| nodes.first()) {
         match notes.of(&node.id) {
             [] => continue,

@@ -92,17 +92,19 @@ fn ipam_entry(config: IpamConfig) -> Result<Option<IpamEntry>, String> {
 
 /// A container of a list.
 pub(super) fn summary(answer: ContainerSummary) -> ContainerInfo {
+    let state = answer.state.map(|state| state.to_string()).map_or(ContainerState::Created, |text| state(&text));
+    let mode = answer.host_config.and_then(|config| config.network_mode);
     ContainerInfo {
         id: answer.id.unwrap_or_default(),
         name: answer.names.unwrap_or_default().into_iter().map(|name| bare(&name)).find(|name| !name.contains('/')).unwrap_or_default(),
         image: answer.image.unwrap_or_default(),
-        state: answer.state.map(|state| state.to_string()).map_or(ContainerState::Created, |text| state(&text)),
+        state,
         status: answer.status.unwrap_or_default(),
         labels: sorted(answer.labels),
         created: answer.created.unwrap_or(0),
         started: None,
         exit_code: None,
-        networks: networks(answer.network_settings.and_then(|settings| settings.networks)),
+        networks: networks(answer.network_settings.and_then(|settings| settings.networks), state, mode),
         ports: answer.ports.unwrap_or_default().into_iter().filter_map(listed_port).collect(),
         volumes: Vec::new(),
         pid: 0,
@@ -131,7 +133,7 @@ pub(super) fn container(answer: ContainerInspectResponse) -> ContainerInfo {
             .map(jiff::Timestamp::as_second)
             .filter(|at| *at > 0),
         exit_code: running.exit_code.filter(|_| ended),
-        networks: networks(settings.networks),
+        networks: networks(settings.networks, current, answer.host_config.and_then(|config| config.network_mode)),
         ports: settings.ports.map(bound_ports).unwrap_or_default(),
         volumes: answer
             .mounts
@@ -159,14 +161,23 @@ pub(super) fn image(answer: ImageInspect) -> ImageInfo {
     }
 }
 
-/// Networks of a container by name.
-fn networks(answer: Option<HashMap<String, EndpointSettings>>) -> BTreeMap<String, ContainerNetwork> {
+/// Networks of a container by name. Of one that is being created Engine 20.10 tells none for some milliseconds, although it is
+/// listed; the one that it was asked to be on is known all the same.
+fn networks(
+    answer: Option<HashMap<String, EndpointSettings>>,
+    state: ContainerState,
+    mode: Option<String>,
+) -> BTreeMap<String, ContainerNetwork> {
     let place = |endpoint: EndpointSettings| ContainerNetwork {
         network_id: endpoint.network_id.unwrap_or_default(),
         ipv4: v4(endpoint.ip_address.as_deref()),
         ipv6: v6(endpoint.global_ipv6_address.as_deref()),
     };
-    answer.unwrap_or_default().into_iter().map(|(name, endpoint)| (name, place(endpoint))).collect()
+    let told: BTreeMap<String, ContainerNetwork> = answer.unwrap_or_default().into_iter().map(|(name, at)| (name, place(at))).collect();
+    match mode {
+        Some(name) if told.is_empty() && state == ContainerState::Created => BTreeMap::from([(name, ContainerNetwork::default())]),
+        _ => told,
+    }
 }
 
 /// A port of a list, when it is bound and not merely exposed.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{container, engine, kindmesh};
+use crate::domain::container::ContainerSpec;
 use crate::domain::fleet::Fleet;
 use crate::domain::fleet_builder::{ClusterBuilder, NetworkBuilder};
 use crate::domain::labels;
@@ -158,4 +159,28 @@ async fn a_note_without_its_cluster_misleads_nobody_and_goes() {
     // Those of a fleet whose `down` was killed go with its next.
     kindmesh(&engine).down(&"f".parse().unwrap()).await.unwrap();
     assert_eq!(notes(&engine), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_first_claim_that_nobody_looked_after_gives_way() {
+    let engine = engine();
+    let network = setting(&engine).await;
+    // As an `up` leaves it that is killed between making a container and looking at the others.
+    let labels =
+        [(labels::CLUSTER, "f3"), (labels::ROLE, "control-plane"), (labels::FLEET, "f"), (labels::POOL, "172.18.1.80-172.18.1.89")];
+    let spec = ContainerSpec {
+        image: super::IMAGE.to_owned(),
+        network: network.name.clone(),
+        labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        ..ContainerSpec::default()
+    };
+    engine.create_container("f3-control-plane", &spec).await.unwrap();
+    let settled = async || {
+        let inventory = Inventory::read(engine.as_ref()).await.unwrap();
+        resize::settle(engine.as_ref(), &fleet(10), &inventory).await.unwrap()
+    };
+    assert!(!settled().await, "nobody else wants it");
+    node(&engine, "g", "g1", "172.18.1.85-172.18.1.94").await;
+    assert!(settled().await);
+    assert_eq!(super::names(&engine), ["f1-control-plane", "f2-control-plane", "g1-control-plane"]);
 }

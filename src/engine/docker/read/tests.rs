@@ -58,6 +58,19 @@ fn a_list_and_an_inspect_agree() {
 }
 
 #[test]
+fn a_container_in_the_making_is_on_the_network_it_was_asked_for() {
+    let read = |state: &str, networks: serde_json::Value| {
+        let listed = serde_json::json!({
+            "Id": "1", "Names": ["/n"], "State": state, "HostConfig": {"NetworkMode": "kind"}, "NetworkSettings": {"Networks": networks},
+        });
+        summary(serde_json::from_value(listed).unwrap()).networks.into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(read("created", serde_json::json!({})), ["kind"]);
+    assert_eq!(read("created", serde_json::json!({"other": {}})), ["other"]);
+    assert_eq!(read("running", serde_json::json!({})), Vec::<String>::new(), "cut off");
+}
+
+#[test]
 fn facts_come_from_version_and_info() {
     for (recorded, api, product) in
         [(OLD, EngineApiVersion::new(1, 41), "Engine 20.10.24+dfsg1"), (NEW, EngineApiVersion::new(1, 51), "Engine 28.5.2+dfsg4")]
