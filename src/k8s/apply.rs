@@ -19,6 +19,8 @@ pub const FIELD_MANAGER: &str = "kindmesh";
 
 /// What servers say of an object that does not fit the schema of its kind.
 const MISFIT: &str = "failed to create typed patch object";
+/// Words of a refusal for a service whose address is allocated, to it or to another.
+const ADDRESS_TAKEN: &str = "provided IP is already allocated";
 
 /// How to apply.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -116,23 +118,35 @@ async fn apply_one(
     // What a schema does not know would be dropped in silence otherwise.
     params.field_validation = Some(ValidationDirective::Strict);
     let name = &object.id().name;
-    // A kind that was defined a moment ago may be missing for another one, or still be known by its
-    // old schema; and the server gives up on an object that others keep writing to.
-    let late = |error: &K8sError| match error {
+    healing(
+        &object.to_string(),
+        deadline,
+        observer,
+        |error| comes_right(error, fresh),
+        || async {
+            let _slot = server.slot().await;
+            let error = |error: &kube::Error| refine(server.error("apply", object.to_string(), error));
+            // The server does not say whether an apply changed anything.
+            let before = api.get_opt(name).await.map_err(|e| error(&e))?;
+            let after = api.patch(name, &params, &Patch::Apply(object.value())).await.map_err(|e| error(&e))?;
+            Ok(before.map_or(Change::Created, |before| change(&before, &after)))
+        },
+    )
+    .await
+}
+
+/// What ends by itself. A kind that was defined a moment ago may be missing for another one, or still be known by its old
+/// schema; the server gives up on an object that others keep writing to; and the address of a service may be taken by a
+/// request whose client was killed, until that is done or the server has repaired its allocations (minutes).
+fn comes_right(error: &K8sError, fresh: bool) -> bool {
+    match error {
         K8sError::Request { kind: RequestErrorKind::NotFound, .. } => fresh,
-        K8sError::Request { kind: RequestErrorKind::Refused, message, .. } => fresh && message.contains(MISFIT),
+        K8sError::Request { kind: RequestErrorKind::Refused, message, .. } => {
+            (fresh && message.contains(MISFIT)) || message.contains(ADDRESS_TAKEN)
+        }
         K8sError::Request { kind: RequestErrorKind::Conflict, .. } => true,
         _ => false,
-    };
-    healing(&object.to_string(), deadline, observer, late, || async {
-        let _slot = server.slot().await;
-        let error = |error: &kube::Error| refine(server.error("apply", object.to_string(), error));
-        // The server does not say whether an apply changed anything.
-        let before = api.get_opt(name).await.map_err(|e| error(&e))?;
-        let after = api.patch(name, &params, &Patch::Apply(object.value())).await.map_err(|e| error(&e))?;
-        Ok(before.map_or(Change::Created, |before| change(&before, &after)))
-    })
-    .await
+    }
 }
 
 /// What happened between two looks at an object.

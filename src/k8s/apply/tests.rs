@@ -93,3 +93,16 @@ async fn a_status_that_moves_meanwhile_is_no_change_of_ours() {
     assert!(!unchanged(object("1", "a", "a", "a"), object("2", "b", "a", "a")).await);
     assert!(!unchanged(object("1", "a", "a", "a"), object("2", "a", "a", "b")).await);
 }
+
+#[test]
+fn an_address_that_a_killed_request_took_is_waited_for() {
+    let refused = |message: &str| K8sError::Request {
+        verb: "apply",
+        object: "Service kube-system/kube-dns".to_owned(),
+        kind: RequestErrorKind::Refused,
+        message: message.to_owned(),
+    };
+    let taken = "spec.clusterIPs: Invalid value: [\"10.240.16.10\"]: failed to allocate IP 10.240.16.10: provided IP is already allocated";
+    assert!(comes_right(&refused(taken), false));
+    assert!(!comes_right(&refused("spec.clusterIPs: Invalid value: [\"10.9.9.9\"]: not in the valid range"), false));
+}
