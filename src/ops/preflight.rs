@@ -14,8 +14,8 @@ use super::inventory::Inventory;
 use super::{kubeconfig_entry, network, nodes, pools};
 
 /// Checks everything that can be known without changing anything: kubeconfig files, taken names,
-/// ports, the network, and room for the pools.
-pub(super) async fn check(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory) -> Result<()> {
+/// ports, the network, and room for the pools when the clusters in `going` are gone.
+pub(super) async fn check(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory, going: &[&str]) -> Result<()> {
     kubeconfig_entry::check(km)?;
     for cluster in &fleet.clusters {
         check_names(km, fleet, cluster.name.as_str(), inventory).await?;
@@ -32,7 +32,7 @@ pub(super) async fn check(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory) -
     // The engine chooses the subnet of a shared network that is not there yet: nothing to check.
     if let Some(network) = network {
         check_subnets(fleet, &network)?;
-        pools::assign(km.engine.as_ref(), fleet, &network, inventory).await?;
+        pools::assign(km.engine.as_ref(), fleet, &network, &inventory.without(going)).await?;
     }
     Ok(())
 }

@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use crate::domain::fleet::Fleet;
 use crate::domain::labels;
 use crate::domain::name::FleetName;
@@ -29,6 +31,8 @@ use super::pools;
 const STEP: &str = "resize pools";
 /// MetalLB takes a configuration within seconds.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// What is noted of it takes a moment.
+const AFTERWARDS: Duration = Duration::from_secs(10);
 
 /// What is noted, by container; the highest number last.
 #[derive(Debug, Clone, Default)]
@@ -183,14 +187,14 @@ pub(super) async fn settle(engine: &dyn Engine, fleet: &Fleet, inventory: &Inven
 /// Claims the pools that are larger than what their clusters have: noted before anybody uses them, and given up where
 /// another fleet claimed the same addresses at the same moment.
 ///
-/// Returns the clusters whose pools have grown; `None` when another fleet was faster.
+/// `grown` gets the clusters whose pools have grown. Returns whether all have; not when another fleet was faster.
 pub(super) async fn claim(
     engine: &dyn Engine,
     fleet: &Fleet,
     network: &str,
     pools: &BTreeMap<String, AddrRanges>,
-) -> Result<Option<BTreeSet<String>>> {
-    let mut grown = BTreeSet::new();
+    grown: &mut BTreeSet<String>,
+) -> Result<bool> {
     for (name, wanted) in pools {
         let inventory = Inventory::read(engine).await?;
         let (Some(node), Some(has)) = (inventory.nodes(name).first(), inventory.pool(name)) else { continue };
@@ -200,12 +204,12 @@ pub(super) async fn claim(
         note(engine, fleet, node, wanted, true).await?;
         if pools::overlapped(name, wanted, network, &Inventory::read(engine).await?) {
             retract(engine, node).await?;
-            return Ok(None);
+            return Ok(false);
         }
         establish(engine, fleet, node, wanted).await?;
         grown.insert(name.clone());
     }
-    Ok(Some(grown))
+    Ok(true)
 }
 
 /// Makes the pools of clusters that are up smaller, where the description says so: around the addresses that their
@@ -218,18 +222,15 @@ pub(super) async fn shrink(km: &Kindmesh, fleet: &Fleet, built: &mut [Built], sc
         return Ok(());
     }
     scope
-        .step(STEP, DEADLINE, async {
-            let mut failures = Vec::new();
-            for one in smaller {
+        .step(STEP, DEADLINE + AFTERWARDS, async {
+            let results = join_all(smaller.into_iter().map(async |one| {
                 let wanted = size(&one.report.name).unwrap_or_default();
-                match shrink_one(km, fleet, one, wanted, scope).await {
-                    Ok(pool) => {
-                        one.report.pool = pool;
-                        one.report.changed = true;
-                    }
-                    Err(error) => failures.push(error.within(format_args!("cluster {}", one.report.name))),
-                }
-            }
+                let shrunk = shrink_one(km, fleet, one, wanted, scope).await;
+                one.report.pool = shrunk.map_err(|error| error.within(format_args!("cluster {}", one.report.name)))?;
+                one.report.changed = true;
+                Ok(())
+            }));
+            let failures: Vec<Error> = results.await.into_iter().filter_map(Result::err).collect();
             first_of(failures).map_or(Ok(Outcome::changed(())), Err)
         })
         .await

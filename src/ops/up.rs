@@ -108,7 +108,8 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
     let found = diff::outside(km, fleet, &inventory).await?;
     let diff = domain::diff(fleet, &found, &options.consent());
     diff::refuse(&diff)?;
-    preflight::check(km, fleet, &inventory).await?;
+    let going: Vec<&str> = diff.clusters(Action::Remove).chain(diff.clusters(Action::Recreate)).collect();
+    preflight::check(km, fleet, &inventory, &going).await?;
     let facts = engine.facts().await?;
     preflight::check_host(fleet, &facts)?;
     let images = find_images(km, fleet, &scope).await?;
@@ -208,9 +209,9 @@ async fn leave(km: &Kindmesh, cluster: &str, node: &ContainerInfo, inventory: &I
     }
 }
 
-/// 1 to 16, by the last digit of a container's ID.
-fn chance(id: &str) -> u32 {
-    id.chars().next_back().and_then(|digit| digit.to_digit(16)).unwrap_or_default() + 1
+/// 1 to 16, by a digit of a container's ID: the n-th from its end, counted from 1.
+fn chance(id: &str, nth: u32) -> u32 {
+    id.chars().rev().nth(nth.saturating_sub(1) as usize).and_then(|digit| digit.to_digit(16)).unwrap_or_default() + 1
 }
 
 async fn make_network(engine: &dyn Engine, fleet: &Fleet, scope: &Scope) -> Result<(NetworkInfo, bool)> {
@@ -274,6 +275,8 @@ async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Re
     let engine = km.engine.as_ref();
     scope
         .step("reserve addresses", RESERVE_DEADLINE, async {
+            // Also what the tries before the last have made.
+            let (mut grown, mut anything) = (BTreeSet::new(), false);
             for attempt in 1..=RESERVE_TRIES {
                 let network = engine.inspect_network(&ground.network.id).await?;
                 let inventory = Inventory::read(engine).await?;
@@ -289,17 +292,15 @@ async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Re
                 let inventory = Inventory::read(engine).await?;
                 let lost: Vec<_> =
                     created.iter().filter(|container| pools::contested(container, &ground.network.name, &inventory)).collect();
-                let grown = match lost.is_empty() {
-                    true => resize::claim(engine, ground.fleet, &ground.network.name, &pools).await?,
-                    false => None,
-                };
-                if let Some(grown) = grown {
-                    let changed = !grown.is_empty() || !created.is_empty();
+                anything |= created.len() > lost.len();
+                if lost.is_empty() && resize::claim(engine, ground.fleet, &ground.network.name, &pools, &mut grown).await? {
+                    let changed = anything || !grown.is_empty();
                     return Ok(Outcome { value: Reservation { pools, addresses, grown }, changed });
                 }
                 scope.progress("reserve addresses", "another fleet took the same addresses at the same moment; choosing others");
                 // Two that gave way to each other must not meet again: what their IDs end with is chance.
-                let pause = RESERVE_PAUSE * attempt * first.as_deref().map_or(1, chance);
+                let drawn = lost.first().map(|container| container.id.clone()).or(first);
+                let pause = RESERVE_PAUSE * attempt * drawn.as_deref().map_or(1, |id| chance(id, attempt));
                 for container in lost {
                     engine.remove_container(&container.name).await?;
                 }

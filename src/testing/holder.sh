@@ -47,6 +47,8 @@ for ((round = 0, quiet = 0; round < 300 && quiet < looks; round++)); do
     quiet=0
     call --request DELETE "http://engine/networks/$id"
   done
+  # What is noted for a container that could not be removed yet stays with it.
+  [ -z "$containers" ] || continue
   for id in $volumes; do
     quiet=0
     call --request DELETE "http://engine/volumes/$id"

@@ -65,7 +65,7 @@ impl Kindmesh {
             Err(error) => Check::failed("kubeconfig", &error),
         });
         // Names, ports, the network, room for the pools: as `up` looks at them.
-        checks.push(match preflight::check(self, fleet, &inventory).await {
+        checks.push(match preflight::check(self, fleet, &inventory, &[]).await {
             Ok(()) => {
                 Check::new("fleet", ErrorKind::Conflict, Finding::ok("names and ports are free, and the network has room for every pool"))
             }

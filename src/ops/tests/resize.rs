@@ -1,9 +1,10 @@
 //! Pools of another size, as the engine remembers them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{container, engine, kindmesh};
 use crate::domain::container::ContainerSpec;
+use crate::domain::diff::Recreate;
 use crate::domain::fleet::Fleet;
 use crate::domain::fleet_builder::{ClusterBuilder, NetworkBuilder};
 use crate::domain::labels;
@@ -12,7 +13,7 @@ use crate::domain::net::ranges::AddrRanges;
 use crate::engine::fake::{FakeEngine, Fault, Verb, When};
 use crate::engine::{Engine as _, EngineErrorKind};
 use crate::ops::inventory::Inventory;
-use crate::ops::{ErrorKind, network, pools, resize};
+use crate::ops::{ErrorKind, UpOptions, network, pools, preflight, resize};
 
 fn fleet(size: u32) -> Fleet {
     let clusters = ["f1", "f2"].map(|name| ClusterBuilder::new(name).pool_size(size));
@@ -49,8 +50,9 @@ fn notes(engine: &FakeEngine) -> Vec<String> {
 async fn grow(engine: &FakeEngine, size: u32, network: &NetworkInfo) -> (BTreeMap<String, AddrRanges>, Option<usize>) {
     let inventory = Inventory::read(engine).await.unwrap();
     let pools = pools::assign(engine, &fleet(size), network, &inventory).await.unwrap();
-    let grown = resize::claim(engine, &fleet(size), &network.name, &pools).await.unwrap();
-    (pools, grown.map(|grown| grown.len()))
+    let mut grown = BTreeSet::new();
+    let all = resize::claim(engine, &fleet(size), &network.name, &pools, &mut grown).await.unwrap();
+    (pools, all.then_some(grown.len()))
 }
 
 #[tokio::test]
@@ -78,7 +80,9 @@ async fn addresses_that_another_fleet_claimed_meanwhile_are_given_up() {
     let pools = pools::assign(engine.as_ref(), &fleet(20), &network, &inventory).await.unwrap();
     // It was not there yet when this fleet chose.
     node(&engine, "g", "g1", "172.18.1.95-172.18.1.99").await;
-    assert_eq!(resize::claim(engine.as_ref(), &fleet(20), "n", &pools).await.unwrap(), None);
+    let mut grown = BTreeSet::new();
+    assert!(!resize::claim(engine.as_ref(), &fleet(20), "n", &pools, &mut grown).await.unwrap());
+    assert_eq!(grown, BTreeSet::from(["f1".to_owned()]), "what was had stays had");
     assert_eq!(has(&engine, "f2").await, "172.18.1.100-172.18.1.109");
     // The next choice goes around it.
     assert!(grow(&engine, 20, &network).await.1.is_some());
@@ -94,7 +98,7 @@ async fn what_a_killed_up_only_claimed_is_taken_back() {
     // The claim is made, and the look at the others fails: nothing is established, and nothing taken back.
     engine.clear_calls();
     engine.fault(When::Verb(Verb::ListContainers, 2), Fault::Fail(EngineErrorKind::Unreachable, "gone".to_owned()));
-    let error = resize::claim(engine.as_ref(), &fleet(20), "n", &pools).await.unwrap_err();
+    let error = resize::claim(engine.as_ref(), &fleet(20), "n", &pools, &mut BTreeSet::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Engine);
     assert_eq!(notes(&engine).len(), 1);
     let inventory = Inventory::read(engine.as_ref()).await.unwrap();
@@ -114,7 +118,7 @@ async fn an_older_note_never_counts_again() {
     let pools = pools::assign(engine.as_ref(), &fleet(30), &network, &inventory).await.unwrap();
     engine.clear_calls();
     engine.fault(When::Verb(Verb::RemoveVolume, 1), Fault::Fail(EngineErrorKind::Failed, "busy".to_owned()));
-    let failed = resize::claim(engine.as_ref(), &fleet(30), "n", &pools).await;
+    let failed = resize::claim(engine.as_ref(), &fleet(30), "n", &pools, &mut BTreeSet::new()).await;
     assert!(failed.is_err() && notes(&engine).len() > 2, "{failed:?} {:?}", notes(&engine));
     let grown = has(&engine, "f1").await;
     let inventory = Inventory::read(engine.as_ref()).await.unwrap();
@@ -123,14 +127,35 @@ async fn an_older_note_never_counts_again() {
 }
 
 #[tokio::test]
-async fn a_pool_without_room_is_refused_before_anything_is_made_and_removed() {
+async fn a_pool_without_room_is_refused_before_anything_is_made_or_removed() {
     let engine = engine();
     setting(&engine).await;
-    let before = engine.volumes();
-    let error = kindmesh(&engine).up(&fleet(60_000)).await.unwrap_err();
+    node(&engine, "f", "old", "172.18.1.10-172.18.1.19").await;
+    let described = |size| {
+        let builder = ["f1", "f2", "f3"]
+            .into_iter()
+            .fold(Fleet::builder("f"), |builder, name| builder.cluster(ClusterBuilder::new(name).pool_size(size)));
+        builder.network(NetworkBuilder::shared().name("n")).build().unwrap()
+    };
+    engine.clear_calls();
+    let options = UpOptions { prune: true, recreate: Recreate::Named(["f2".to_owned()].into()) };
+    let error = kindmesh(&engine).up_with(&described(60_000), &options).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert!(error.to_string().contains("cannot have 60000 addresses"), "{error}");
-    assert_eq!((engine.containers().len(), engine.volumes()), (2, before));
+    assert!(error.to_string().contains("no pools on network n"), "{error}");
+    assert_eq!((engine.count(Verb::CreateContainer), engine.count(Verb::RemoveContainer)), (0, 0));
+}
+
+#[tokio::test]
+async fn room_of_clusters_that_go_counts_as_room() {
+    let engine = engine();
+    let network = setting(&engine).await;
+    // A neighbour that fills the subnet but for a few addresses.
+    node(&engine, "f", "wide", "172.18.2.0-172.18.255.254").await;
+    let inventory = Inventory::read(engine.as_ref()).await.unwrap();
+    let km = kindmesh(&engine);
+    preflight::check(&km, &fleet(2_000), &inventory, &[]).await.unwrap_err();
+    preflight::check(&km, &fleet(2_000), &inventory, &["wide"]).await.unwrap();
+    assert_eq!(network.name, "n");
 }
 
 #[tokio::test]
