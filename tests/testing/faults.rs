@@ -108,7 +108,6 @@ async fn frozen_ended_and_stopped_and_mended_each_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "on Engine 28 the kubelet does not start etcd again within two minutes, for a reason still to be found; on 20.10 it does"]
 async fn etcd_is_stopped_and_comes_back() {
     let fleet = TestFleet::builder().start().await.unwrap();
     let east = &fleet.clusters()[0];
