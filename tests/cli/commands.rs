@@ -77,6 +77,6 @@ fn doctor_refuses_a_mesh_where_up_does() {
     sealed.write("bare.yaml", "apiVersion: kindmesh.dev/v1alpha1\nkind: Fleet\nclusters: 1\naddons:\n  metallb: false\n");
     for command in ["doctor", "up"] {
         let said = sealed.run(&[command, "-f", "bare.yaml", "--mesh"]).failed(3);
-        assert!(said.contains("--mesh needs MetalLB"), "{command}: {said}");
+        assert!(said.contains("mesh needs MetalLB"), "{command}: {said}");
     }
 }
