@@ -321,6 +321,11 @@ impl FleetDiff {
         self.of(action).filter(|change| change.kind == Subject::Cluster).map(|change| change.name.as_str())
     }
 
+    /// Names of the clusters that are removed, for good or to be made anew.
+    pub fn going(&self) -> impl Iterator<Item = &str> {
+        self.clusters(Action::Remove).chain(self.clusters(Action::Recreate))
+    }
+
     /// Names of the nodes that something happens to, in clusters that stay.
     pub fn nodes(&self, action: Action) -> impl Iterator<Item = &str> {
         self.of(action).filter(|change| change.kind == Subject::Node).map(|change| change.name.as_str())

@@ -294,7 +294,8 @@ async fn clear(engine: &dyn Engine, fleet: &FleetName, id: &str) -> Result<()> {
     Ok(())
 }
 
-async fn remove(engine: &dyn Engine, name: &str) -> Result<()> {
+/// Removes a volume; one that is gone is no error.
+pub(super) async fn remove(engine: &dyn Engine, name: &str) -> Result<()> {
     match engine.remove_volume(name).await {
         Err(error) if !error.is_not_found() => Err(error.into()),
         _ => Ok(()),

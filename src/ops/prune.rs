@@ -16,7 +16,7 @@ use super::context::Kindmesh;
 use super::down::{down_fleet, remove_containers};
 use super::error::{Error, ErrorKind, Result};
 use super::report::DownReport;
-use super::{holder, pool, resize};
+use super::{holder, lock, pool, resize};
 
 /// Helper containers work for minutes at most, the longest while an image is built; what is older than this was
 /// left by a killed process.
@@ -77,10 +77,7 @@ impl Kindmesh {
             }
         }
         for volume in report.locks.iter().chain(&report.pools) {
-            match engine.remove_volume(volume).await {
-                Err(error) if !error.is_not_found() => failures.push(error.into()),
-                _ => {}
-            }
+            failures.extend(lock::remove(engine, volume).await.err());
         }
         if let Err(error) = remove_containers(&km, &helpers, &km.fleet_scope()).await {
             failures.push(error);

@@ -26,6 +26,7 @@ use super::context::{Kindmesh, Outcome, Scope};
 use super::error::{Error, ErrorKind, Result, first_of};
 use super::install::failed;
 use super::inventory::{Inventory, pool};
+use super::lock::remove;
 use super::pools;
 
 const STEP: &str = "resize pools";
@@ -118,13 +119,6 @@ async fn clean(engine: &dyn Engine, node: &ContainerInfo) -> Result<()> {
 /// Whether a note of this number is only a claim.
 fn is_claim(number: u64) -> bool {
     number % 2 == 1
-}
-
-async fn remove(engine: &dyn Engine, volume: &str) -> Result<()> {
-    match engine.remove_volume(volume).await {
-        Err(error) if !error.is_not_found() => Err(error.into()),
-        _ => Ok(()),
-    }
 }
 
 /// Removes what is noted for containers.

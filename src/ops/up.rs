@@ -108,7 +108,7 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
     let found = diff::outside(km, fleet, &inventory).await?;
     let diff = domain::diff(fleet, &found, &options.consent());
     diff::refuse(&diff)?;
-    let going: Vec<&str> = diff.clusters(Action::Remove).chain(diff.clusters(Action::Recreate)).collect();
+    let going: Vec<&str> = diff.going().collect();
     preflight::check(km, fleet, &inventory, &going).await?;
     let facts = engine.facts().await?;
     preflight::check_host(fleet, &facts)?;
@@ -184,7 +184,7 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
 /// Removes what is not described and what is made anew, and what the other clusters know of it.
 async fn remove(km: &Kindmesh, diff: &FleetDiff, inventory: &Inventory, scope: &Scope) -> Result<bool> {
     let mut gone: Vec<ContainerInfo> = Vec::new();
-    for cluster in diff.clusters(Action::Remove).chain(diff.clusters(Action::Recreate)) {
+    for cluster in diff.going() {
         mesh::forget(km, cluster, inventory, scope).await;
         gone.extend(inventory.nodes(cluster).iter().cloned());
     }
