@@ -29,6 +29,9 @@ pub const DESCRIPTION: &str = "dev.kindmesh.description";
 pub const KUBECONFIG: &str = "dev.kindmesh.kubeconfig";
 /// When the fleet is given up, in UTC (`2026-11-23T18:30:00Z`); see [`lease`](super::lease).
 pub const EXPIRES: &str = "dev.kindmesh.expires";
+/// On a volume: the fleet ends at the volume's own [`EXPIRES`], whatever its containers say; of several the one with the
+/// highest number here counts.
+pub const END: &str = "dev.kindmesh.end";
 /// Who holds the fleet: it is given up when its owner is gone; see [`lease`](super::lease).
 pub const OWNER: &str = "dev.kindmesh.owner";
 /// Marks a container that is no node, with its purpose (`probe`, `doctor`, `build`, `lease`, `holder`).

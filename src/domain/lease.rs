@@ -1,7 +1,7 @@
 //! How long a fleet may live: until a moment, or as long as somebody holds it.
 //!
-//! Labels cannot be changed once a container is there, so a lease is not renewed by writing to it. What can
-//! change is whether its owner lives: a fleet with an owner is held as long as a container marked
+//! Labels cannot be changed once a container is there, so a lease is not renewed by writing to it: another end is noted
+//! on a volume, marked [`labels::END`]. What can change by itself is whether its owner lives: a fleet with an owner is held as long as a container marked
 //! [`HOLDER`] with the same owner runs, and that container ends with the owner's connection to it, however
 //! the owner ended and on whatever machine it was. A fleet with an expiry only is given up at that moment.
 

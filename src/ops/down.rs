@@ -13,7 +13,7 @@ use super::context::{Kindmesh, Outcome, Scope};
 use super::error::{Error, ErrorKind, Result, first_of};
 use super::inventory::{Inventory, role};
 use super::report::DownReport;
-use super::{kubeconfig_entry, lock, mesh, network, pool, resize};
+use super::{expiry, kubeconfig_entry, lock, mesh, network, pool, resize};
 
 /// Killing and removing a node takes about a second; an engine under load is given time.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -85,9 +85,8 @@ impl Kindmesh {
                 break;
             }
         }
-        if let Err(error) = resize::tidy(km.engine.as_ref(), None).await {
-            failures.push(error);
-        }
+        failures.extend(resize::tidy(km.engine.as_ref(), None).await.err());
+        failures.extend(expiry::tidy(km.engine.as_ref(), None).await.err());
         if has_state(&km)
             && let Err(error) = pool::tidy(&km).await
         {
@@ -129,6 +128,7 @@ async fn delete_of_fleet(km: &Kindmesh, fleet: &FleetName, cluster: &str) -> Res
         // The marker of a lease goes with the last cluster.
         let rest = km.engine.list_containers(&[format!("{}={fleet}", labels::FLEET), labels::HELPER.to_owned()]).await?;
         remove_containers(km, &rest, &scope).await?;
+        expiry::tidy(km.engine.as_ref(), Some(fleet)).await?;
         forget_root(km, fleet).await?;
     }
     Ok(report)
@@ -145,7 +145,7 @@ fn go_on(km: &Kindmesh) -> Result<()> {
     if km.cancel.is_cancelled() { Err(Error::cancelled("remove containers")) } else { Ok(()) }
 }
 
-async fn down_alone(km: &Kindmesh, fleet: &FleetName) -> Result<DownReport> {
+pub(super) async fn down_alone(km: &Kindmesh, fleet: &FleetName) -> Result<DownReport> {
     let mut containers = km.engine.list_containers(&[format!("{}={fleet}", labels::FLEET)]).await?;
     go_on(km)?;
     match pool::mark_removal(km.engine.as_ref(), fleet, &containers).await {
@@ -160,6 +160,7 @@ async fn down_alone(km: &Kindmesh, fleet: &FleetName) -> Result<DownReport> {
     let containers = containers?;
     // Of a removal that was killed before it came to them.
     resize::tidy(km.engine.as_ref(), Some(fleet)).await?;
+    expiry::tidy(km.engine.as_ref(), Some(fleet)).await?;
     forget_root(km, fleet).await?;
     if leased && has_state(km) {
         pool::tidy(km).await?;

@@ -13,10 +13,11 @@ use crate::domain::ticket::Ticket;
 use crate::engine::{ContainerInfo, ContainerState, Engine};
 
 use super::context::Kindmesh;
-use super::down::{down_fleet, remove_containers};
+use super::down::{down_alone, remove_containers};
 use super::error::{Error, ErrorKind, Result};
+use super::expiry::Ends;
 use super::report::DownReport;
-use super::{holder, lock, pool, resize};
+use super::{expiry, holder, lock, pool, resize};
 
 /// Helper containers work for minutes at most, the longest while an image is built; what is older than this was
 /// left by a killed process.
@@ -34,6 +35,8 @@ pub struct PruneReport {
     pub helpers: Vec<String>,
     /// Notes on pools of clusters that are gone, which are volumes.
     pub pools: Vec<String>,
+    /// Notes on the ends of fleets that are gone, which are volumes.
+    pub ends: Vec<String>,
     /// What went with the fleets.
     pub down: DownReport,
 }
@@ -62,21 +65,27 @@ impl Kindmesh {
         let helpers = old_helpers(engine, Timestamp::now()).await?;
         report.helpers = helpers.iter().map(|helper| helper.name.clone()).collect();
         report.pools = resize::orphans(engine, None).await?;
+        report.ends = expiry::orphans(engine, None).await?;
         if dry_run {
             return Ok(report);
         }
         let mut failures = Vec::new();
-        for fleet in &report.fleets {
+        for fleet in std::mem::take(&mut report.fleets) {
             if km.cancel.is_cancelled() {
                 return Err(Error::cancelled("prune"));
             }
             let Ok(name) = fleet.name.parse::<FleetName>() else { continue };
-            match Box::pin(down_fleet(&km, &name)).await {
-                Ok(down) => report.down.absorb(down),
+            match Box::pin(end(&km, &name)).await {
+                Ok(Some(down)) => {
+                    report.down.absorb(down);
+                    report.fleets.push(fleet);
+                }
+                // An `up` put its end off meanwhile.
+                Ok(None) => {}
                 Err(error) => failures.push(error.within(format_args!("fleet {name}"))),
             }
         }
-        for volume in report.locks.iter().chain(&report.pools) {
+        for volume in report.locks.iter().chain(&report.pools).chain(&report.ends) {
             failures.extend(lock::remove(engine, volume).await.err());
         }
         if let Err(error) = remove_containers(&km, &helpers, &km.fleet_scope()).await {
@@ -86,6 +95,25 @@ impl Kindmesh {
         let Some(first) = failures.next() else { return Ok(report) };
         Err(failures.fold(first, |error, other| error.hint(format!("also failed: {}", other.one_line()))))
     }
+}
+
+impl Kindmesh {
+    /// Removes the fleet if it is over, and tells whether it was; what [`Kindmesh::prune`] does to each.
+    ///
+    /// # Errors
+    /// As [`Kindmesh::down`].
+    pub(crate) async fn end_if_over(&self, fleet: &FleetName) -> Result<bool> {
+        Ok(end(&self.begin(), fleet).await?.is_some())
+    }
+}
+
+/// Removes a fleet, but not one that lives longer since it was looked at: by an `up` that this waited for.
+async fn end(km: &Kindmesh, fleet: &FleetName) -> Result<Option<DownReport>> {
+    let work = async |km: Kindmesh| {
+        let over = over(km.engine.as_ref(), Timestamp::now()).await?;
+        if over.iter().any(|one| one.name == fleet.as_str()) { Ok(Some(down_alone(&km, fleet).await?)) } else { Ok(None) }
+    };
+    lock::holding_if_possible(km, fleet, "prune", work).await
 }
 
 impl Kindmesh {
@@ -127,8 +155,9 @@ async fn over(engine: &dyn Engine, now: Timestamp) -> Result<Vec<PrunedFleet>> {
     for network in engine.networks_labelled(&[labels::FLEET.to_owned()]).await? {
         add(&network.labels);
     }
+    let ends = Ends::read(engine).await?;
     let over = fleets.into_iter().filter_map(|(name, leases)| {
-        let lease = Lease::of_fleet(leases);
+        let lease = ends.lease(&name, leases);
         let why = match (lease.standing(&living, now), &lease.expires, &lease.owner) {
             (Standing::Expired, Some(at), _) => format!("expired at {at}"),
             (Standing::Abandoned, _, Some(owner)) => format!("its owner {owner} is gone"),

@@ -2,6 +2,7 @@
 
 mod diff;
 mod down;
+mod expiry;
 mod mesh;
 mod network;
 mod preflight;

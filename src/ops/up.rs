@@ -1,6 +1,6 @@
 //! `up`: a fleet becomes what it is described as, from whatever is there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -9,11 +9,7 @@ use futures_util::future::join_all;
 use crate::domain::diff::{self as domain, Action, Consent, FleetDiff, Recreate};
 use crate::domain::facts::HostFacts;
 use crate::domain::fleet::Fleet;
-use crate::domain::name::Role;
 use crate::domain::net::NetworkInfo;
-use crate::domain::net::addresses::node_addresses;
-use crate::domain::net::pool::reserved_of;
-use crate::domain::net::range::AddrRange;
 use crate::domain::net::ranges::AddrRanges;
 use crate::domain::node::Profile;
 use crate::engine::{ContainerInfo, ContainerState, Engine};
@@ -25,16 +21,10 @@ use super::error::{Error, ErrorKind, Result, all_or_first};
 use super::image::{self, NodeImage};
 use super::inventory::Inventory;
 use super::mesh::{self, MeshPlan};
-use super::nodes::{self, NodePlan};
 use super::report::{ClusterReport, UpReport};
-use super::{diff, down, install, limits, lock, network, pools, preflight, privileges, probe_memory, resize, rest};
+use super::reserve::{Reservation, reserve};
+use super::{diff, down, expiry, install, limits, lock, network, preflight, privileges, probe_memory, resize, rest};
 
-/// Creating containers copies a little data; ten of them on a slow disk stay far below this.
-const RESERVE_DEADLINE: Duration = Duration::from_secs(120);
-/// Fleets that come at the same moment give way to each other at most so often.
-const RESERVE_TRIES: u32 = 8;
-/// Creating a container takes some tenths of a second; 16 of these times the number of the try part two.
-const RESERVE_PAUSE: Duration = Duration::from_millis(40);
 const NETWORK_DEADLINE: Duration = Duration::from_secs(60);
 /// An API server that runs answers within a second.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(15);
@@ -42,12 +32,12 @@ const LEAVE_DEADLINE: Duration = Duration::from_secs(15);
 const NETWORK_TRIES: u32 = 4;
 
 /// What all clusters of a fleet have in common, decided before the first container is made.
-struct Ground<'a> {
-    fleet: &'a Fleet,
+pub(super) struct Ground<'a> {
+    pub(super) fleet: &'a Fleet,
     facts: HostFacts,
     images: BTreeMap<String, NodeImage>,
     profile: Profile,
-    network: NetworkInfo,
+    pub(super) network: NetworkInfo,
     /// What the mesh is to be.
     mesh: Option<MeshPlan>,
 }
@@ -63,16 +53,6 @@ pub struct UpOptions {
 
 /// Image and version that a cluster asks for.
 type ImageWish = (Option<String>, Option<String>);
-
-/// What a fleet has for itself before its nodes start.
-struct Reservation {
-    /// Pools, by cluster.
-    pools: BTreeMap<String, AddrRanges>,
-    /// Fixed addresses, by node.
-    addresses: BTreeMap<String, Ipv4Addr>,
-    /// Clusters whose pools have grown.
-    grown: BTreeSet<String>,
-}
 
 impl Kindmesh {
     /// Makes the fleet what its description says: what is missing is created, what was interrupted
@@ -113,6 +93,8 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
     let facts = engine.facts().await?;
     preflight::check_host(fleet, &facts)?;
     let images = find_images(km, fleet, &scope).await?;
+    let (fleet, renewed) = expiry::settle(engine, fleet, &inventory, &scope).await?;
+    let fleet = &fleet;
     let any_image = images.values().next().map(|image| image.reference.clone()).unwrap_or_default();
     // Both use helper containers, and both go to their end: none of those is left behind.
     let (probed, mesh) = tokio::join!(
@@ -173,6 +155,7 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
         privileges: ground.profile.name().to_owned(),
         changed: network_made
             || removed
+            || renewed
             || clusters.iter().any(|cluster| cluster.changed)
             || joined.as_ref().is_some_and(|joined| joined.changed),
         clusters,
@@ -207,11 +190,6 @@ async fn leave(km: &Kindmesh, cluster: &str, node: &ContainerInfo, inventory: &I
     if let Err(error) = tokio::time::timeout(LEAVE_DEADLINE, left).await.unwrap_or_else(|_| Err(Error::cancelled(STEP))) {
         scope.warn(STEP, format!("cluster {cluster} was not told that {} goes: {}", node.name, error.one_line()));
     }
-}
-
-/// 1 to 16, by a digit of a container's ID: the n-th from its end, counted from 1.
-fn chance(id: &str, nth: u32) -> u32 {
-    id.chars().rev().nth(nth.saturating_sub(1) as usize).and_then(|digit| digit.to_digit(16)).unwrap_or_default() + 1
 }
 
 async fn make_network(engine: &dyn Engine, fleet: &Fleet, scope: &Scope) -> Result<(NetworkInfo, bool)> {
@@ -269,52 +247,6 @@ async fn find_images(km: &Kindmesh, fleet: &Fleet, scope: &Scope) -> Result<BTre
     Ok(images)
 }
 
-/// Reserves the clusters' pools by creating their control-plane containers, which carry them as
-/// labels, and gives way where another fleet was first.
-async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Reservation> {
-    let engine = km.engine.as_ref();
-    scope
-        .step("reserve addresses", RESERVE_DEADLINE, async {
-            // Also what the tries before the last have made.
-            let (mut grown, mut anything) = (BTreeSet::new(), false);
-            for attempt in 1..=RESERVE_TRIES {
-                let network = engine.inspect_network(&ground.network.id).await?;
-                let inventory = Inventory::read(engine).await?;
-                let pools = pools::assign(engine, ground.fleet, &network, &inventory).await?;
-                let addresses = fixed_addresses(ground.fleet, &network, &inventory, &pools)?;
-                let made = join_all(ground.fleet.clusters.iter().map(async |spec| {
-                    let plan = ground.plan(spec.name.as_str(), &pools, &addresses)?;
-                    nodes::create(km, &plan, &NodePlan::new(spec, Role::ControlPlane, 1)).await
-                }));
-                let made: Vec<(ContainerInfo, bool)> = made.await.into_iter().collect::<Result<_>>()?;
-                let first = made.first().map(|(container, _)| container.id.clone());
-                let created: Vec<ContainerInfo> = made.into_iter().filter(|(_, new)| *new).map(|(container, _)| container).collect();
-                let inventory = Inventory::read(engine).await?;
-                let lost: Vec<_> =
-                    created.iter().filter(|container| pools::contested(container, &ground.network.name, &inventory)).collect();
-                anything |= created.len() > lost.len();
-                if lost.is_empty() && resize::claim(engine, ground.fleet, &ground.network.name, &pools, &mut grown).await? {
-                    let changed = anything || !grown.is_empty();
-                    return Ok(Outcome { value: Reservation { pools, addresses, grown }, changed });
-                }
-                scope.progress("reserve addresses", "another fleet took the same addresses at the same moment; choosing others");
-                // Two that gave way to each other must not meet again: what their IDs end with is chance.
-                let drawn = lost.first().map(|container| container.id.clone()).or(first);
-                let pause = RESERVE_PAUSE * attempt * drawn.as_deref().map_or(1, |id| chance(id, attempt));
-                for container in lost {
-                    engine.remove_container(&container.name).await?;
-                }
-                tokio::time::sleep(pause).await;
-            }
-            Err(Error::new(
-                ErrorKind::Conflict,
-                format!("no pools on network {}: other fleets were faster {RESERVE_TRIES} times", ground.network.name),
-            )
-            .hint("run the command again"))
-        })
-        .await
-}
-
 /// Builds all clusters at once. One that fails does not stop the others.
 async fn build(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Vec<Built>> {
     let Reservation { pools, addresses, grown } = reserve(km, ground, scope).await?;
@@ -334,41 +266,6 @@ async fn build(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -> Result<Vec<
     Ok(built)
 }
 
-/// Fixed addresses of all nodes, on a network of the fleet's own.
-fn fixed_addresses(
-    fleet: &Fleet,
-    network: &NetworkInfo,
-    inventory: &Inventory,
-    pools: &BTreeMap<String, AddrRanges>,
-) -> Result<BTreeMap<String, Ipv4Addr>> {
-    if fleet.network.ipv4_subnet.is_none() {
-        return Ok(BTreeMap::new());
-    }
-    let subnet = pools::ipv4_subnet(network)?;
-    let ip_range = network.ipv4().and_then(|entry| match entry.ip_range {
-        Some(ipnetwork::IpNetwork::V4(range)) => Some(range),
-        _ => None,
-    });
-    let existing: BTreeMap<String, Ipv4Addr> = inventory
-        .of_fleet(&fleet.name)
-        .flat_map(|(_, nodes)| nodes)
-        .filter_map(|node| Some((node.name.clone(), node.labels.get(crate::domain::labels::ADDRESS)?.parse().ok()?)))
-        .collect();
-    let names: Vec<String> = fleet.clusters.iter().flat_map(nodes::plans).map(|plan| plan.name).collect();
-    // The engine's own range is no obstacle here: it only keeps to it when it chooses by itself.
-    let mut reserved: Vec<AddrRange> = reserved_of(&NetworkInfo {
-        ipam: network.ipam.iter().cloned().map(|entry| crate::domain::net::IpamEntry { ip_range: None, ..entry }).collect(),
-        attached: network.attached.iter().filter(|container| !names.contains(&container.name)).cloned().collect(),
-        ..network.clone()
-    })
-    .into_iter()
-    .map(|reserved| reserved.range)
-    .collect();
-    reserved.extend(pools.values().flat_map(|pool| pool.ranges().iter().copied()));
-    node_addresses(subnet, ip_range, &reserved, &existing, &names)
-        .map_err(|error| Error::new(ErrorKind::Conflict, format!("network {}: {error}", network.name)))
-}
-
 // === impl UpOptions ===
 
 impl UpOptions {
@@ -381,7 +278,7 @@ impl UpOptions {
 // === impl Ground ===
 
 impl Ground<'_> {
-    fn plan<'a>(
+    pub(super) fn plan<'a>(
         &'a self,
         cluster: &str,
         pools: &BTreeMap<String, AddrRanges>,

@@ -43,7 +43,7 @@ async fn reap(kindmesh: &Kindmesh, between: Duration) -> Result<BTreeSet<String>
     let second = over(kindmesh).await?;
     let both: BTreeSet<String> = first.intersection(&second).cloned().collect();
     for fleet in &both {
-        kindmesh.down(&fleet.parse()?).await?;
+        kindmesh.end_if_over(&fleet.parse()?).await?;
     }
     Ok(both)
 }

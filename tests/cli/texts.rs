@@ -86,7 +86,7 @@ fn help_of_up() {
           --sample                        Install a small web service with a LoadBalancer address into every cluster (a mesh has a sample of its own)
           --prune                         Remove clusters and nodes that the description no longer has
           --recreate [<CLUSTER>]          Make a cluster anew; without a name every one that cannot be changed in its place
-          --ttl <DURATION>                Let `kindmesh prune` remove the fleet after so long a time, like 2h; of a fleet that is there nothing changes
+          --ttl <DURATION>                Let `kindmesh prune` remove the fleet after so long a time, like 2h, from now on
       -h, --help                          Print help
 
     Mesh:

@@ -79,7 +79,8 @@ async fn exported(bench: &Bench) {
     assert_eq!(Some(files), report["files"].as_u64().map(|count| count + logs.len() as u64), "second names count once");
 }
 
-fn every_file(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
+/// Shows the files of a folder, which nobody else may read.
+pub fn every_file(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
     assert_eq!(std::fs::metadata(folder).unwrap().permissions().mode() & 0o077, 0, "{}", folder.display());
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -14,6 +14,7 @@ mod load;
 mod mesh;
 mod mesh_failover;
 mod mesh_failures;
+mod mesh_secrets;
 mod mesh_support;
 mod network;
 mod nodes;

@@ -26,7 +26,7 @@ async fn a_mesh_from_nothing_to_three_clusters_and_back() {
     killed_when(&bench, "istiod is there", "kubectl -n istio-system get deployment istiod").await;
     killed_when(&bench, "the gateway is there", "kubectl -n istio-system get deployment istio-eastwestgateway").await;
     bench.done("killed three times");
-    let up = bench.mesh_up();
+    let (up, said) = bench.mesh_up_aloud();
     bench.settled();
     bench.done("up");
     assert_eq!((&up["changed"], &up["mesh"]["changed"]), (&json!(true), &json!(true)));
@@ -34,6 +34,10 @@ async fn a_mesh_from_nothing_to_three_clusters_and_back() {
     green(&proof, &TWO);
 
     verified_for_ci(&bench);
+    let shown = bench.kindmesh(["mesh", "ca", "-f", "kindmesh.yaml", "-o", "json"]).json();
+    let roots = std::path::PathBuf::from(shown["folder"].as_str().expect("the folder of the root"));
+    bench.secrets_stay_secret(&TWO, &roots, said).await;
+    bench.done("sought");
     seen_by_hand(&bench, &up).await;
     bench.done("seen by hand");
     through_the_ingress(&up).await;
@@ -50,10 +54,7 @@ async fn a_mesh_from_nothing_to_three_clusters_and_back() {
     a_third_joins_and_leaves(&bench).await;
     bench.done("grown and shrunk");
 
-    let shown = bench.kindmesh(["mesh", "ca", "-f", "kindmesh.yaml", "-o", "json"]).json();
-    let roots = std::path::PathBuf::from(shown["folder"].as_str().expect("the folder of the root"));
     assert!(roots.starts_with(bench.dir.path().join(".local/state/kindmesh")) && roots.ends_with("mesh/ca"), "{}", roots.display());
-    assert!(roots.join("root-key.pem").is_file());
     bench.kindmesh(["down", "--fleet", "mesh"]).ok();
     assert_eq!(bench.containers().await, Vec::<String>::new());
     assert!(!roots.exists() && !roots.parent().unwrap().exists(), "{} is left", roots.display());

@@ -58,7 +58,7 @@ pub struct Described {
     /// Make a cluster anew; without a name every one that cannot be changed in its place
     #[arg(long, value_name = "CLUSTER", num_args = 0..=1, default_missing_value = "")]
     recreate: Vec<String>,
-    /// Let `kindmesh prune` remove the fleet after so long a time, like 2h; of a fleet that is there nothing changes
+    /// Let `kindmesh prune` remove the fleet after so long a time, like 2h, from now on
     #[arg(long, value_name = "DURATION", value_parser = fleet_file::parse_duration)]
     ttl: Option<Duration>,
     #[command(flatten)]

@@ -46,11 +46,12 @@ fn text(report: &PruneReport) -> String {
     let locks = report.locks.iter().map(|lock| format!("lock {lock}: its holder was killed\n"));
     let helpers = report.helpers.iter().map(|helper| format!("container {helper}: left by a killed process\n"));
     let pools = report.pools.iter().map(|note| format!("volume {note}: its cluster is gone\n"));
-    fleets.chain(locks).chain(helpers).chain(pools).collect()
+    let ends = report.ends.iter().map(|note| format!("volume {note}: its fleet is gone\n"));
+    fleets.chain(locks).chain(helpers).chain(pools).chain(ends).collect()
 }
 
 fn closing(report: &PruneReport, dry_run: bool, took: &str) -> String {
-    let count = report.fleets.len() + report.locks.len() + report.helpers.len() + report.pools.len();
+    let count = report.fleets.len() + report.locks.len() + report.helpers.len() + report.pools.len() + report.ends.len();
     match (count, dry_run) {
         (0, _) => format!("nothing to remove ({took})"),
         (_, true) => "nothing was removed".to_owned(),

@@ -1,0 +1,84 @@
+//! Keys and tokens of a mesh: where they belong they are readable for their owner alone, and nobody is told them.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::commands::every_file;
+use crate::support::Bench;
+
+/// So much of a secret is looked for: a line of a key is 64 characters long.
+const SOUGHT: usize = 48;
+
+impl Bench {
+    /// `up` to its end, saying all it can; what it did, and what it said.
+    pub fn mesh_up_aloud(&self) -> (Value, String) {
+        let ran = self.kindmesh(["up", "-f", "kindmesh.yaml", "--mesh", "-o", "json", "-vv", "--timings", "up.json"]);
+        let said = ran.stderr.clone();
+        (ran.json(), said)
+    }
+
+    /// Looks for the secrets of these clusters in what was said, and in what every command says and keeps.
+    pub async fn secrets_stay_secret(&self, clusters: &[&str], roots: &Path, said: String) {
+        let secrets = self.secrets(clusters, roots).await;
+        // For each cluster its key, an administrator's key and the other's token; and the root's key.
+        assert_eq!(secrets.len(), 1 + 3 * clusters.len());
+        let mut told = vec![("up".to_owned(), said)];
+        for arguments in [
+            &["up", "-f", "kindmesh.yaml", "--mesh", "-vv", "--evidence", "evidence"][..],
+            &["verify", "-f", "kindmesh.yaml", "-vv", "-o", "json", "--timings", "verify.json"],
+            &["mesh", "ca", "-f", "kindmesh.yaml", "-vv", "-o", "json"],
+            &["status", "--fleet", &self.fleet, "-vv", "-o", "json"],
+            &["diff", "-f", "kindmesh.yaml", "-vv", "-o", "json"],
+            &["export", "logs", "secrets", "--fleet", &self.fleet, "-vv"],
+        ] {
+            let ran = self.kindmesh(arguments);
+            assert_eq!(ran.code, Some(0), "{arguments:?}: {ran:?}");
+            told.push((arguments.join(" "), ran.stdout + &ran.stderr));
+        }
+        for file in ["up.json", "up.svg", "verify.json", "verify.svg"] {
+            told.push((file.to_owned(), std::fs::read_to_string(self.dir.path().join(file)).expect("timings")));
+        }
+        every_file(&self.dir.path().join("secrets"), &mut |path, content| told.push((path.display().to_string(), content.to_owned())));
+        assert!(told.len() > 50, "{} places", told.len());
+        for (place, text) in told {
+            for (what, secret) in &secrets {
+                assert!(!text.contains(secret.as_str()), "{what} is told in {place}");
+            }
+        }
+    }
+
+    /// A piece of each secret, with its name.
+    async fn secrets(&self, clusters: &[&str], roots: &Path) -> Vec<(String, String)> {
+        let key = roots.join("root-key.pem");
+        for (path, mode) in [(roots, 0o700), (&key, 0o600), (&self.kubeconfig(), 0o600)] {
+            let found = std::fs::metadata(path).expect("what is kept").permissions().mode() & 0o777;
+            assert_eq!(found, mode, "{}: {found:o}", path.display());
+        }
+        let mut secrets = vec![("the root's key".to_owned(), second_line(&std::fs::read_to_string(&key).expect("the root's key")))];
+        for (index, cluster) in clusters.iter().enumerate() {
+            let other = clusters[(index + 1) % clusters.len()];
+            let cacerts = self.object(cluster, "-n istio-system secret cacerts").await;
+            let intermediate = STANDARD.decode(cacerts["data"]["ca-key.pem"].as_str().expect("a key")).expect("base64");
+            secrets.push((format!("the key of {cluster}"), second_line(&String::from_utf8_lossy(&intermediate))));
+            let (_, config) = self.remote_kubeconfig(cluster, other).await;
+            let token = config["users"][0]["user"]["token"].as_str().expect("a token");
+            // The end: beginnings of such tokens are all alike.
+            secrets.push((format!("the token for {other}"), token[token.len() - SOUGHT..].to_owned()));
+            let script = "kubectl config view --raw --kubeconfig /etc/kubernetes/admin.conf -o jsonpath='{.users[0].user.client-key-data}'";
+            let (code, admin) = self.in_node(&format!("{cluster}-control-plane"), script).await;
+            assert_eq!(code, 0, "{admin}");
+            let admin = STANDARD.decode(admin.trim()).expect("base64");
+            secrets.push((format!("an administrator's key of {cluster}"), second_line(&String::from_utf8_lossy(&admin))));
+        }
+        secrets
+    }
+}
+
+fn second_line(pem: &str) -> String {
+    assert!(pem.starts_with("-----BEGIN"), "no key: {} bytes", pem.len());
+    pem.lines().nth(1).expect("a key")[..SOUGHT].to_owned()
+}
