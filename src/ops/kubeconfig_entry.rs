@@ -12,14 +12,25 @@ use super::error::{Error, ErrorKind, Result};
 use super::kubeconfig_file;
 
 const STEP: &str = "write kubeconfig";
-/// Longer than a held lock is waited for.
-const DEADLINE: Duration = Duration::from_secs(30);
+/// Longer than a held lock is waited for, so that it is that which is told.
+const DEADLINE: Duration = kubeconfig_file::LOCK_DEADLINE.saturating_add(Duration::from_secs(20));
 
 /// Refuses files that are no kubeconfigs before anything depends on them. They are left untouched.
 pub(super) fn check(km: &Kindmesh) -> Result<()> {
     let Some(target) = &km.kubeconfig else { return Ok(()) };
     let text = kubeconfig_file::read(&target.write)?;
     Kubeconfig::parse(&text).map(drop).map_err(|error| corrupt(&target.write, error))
+}
+
+/// Waits until nobody holds the lock of the file that is to be written, before anything depends on it.
+pub(super) async fn unlocked(km: &Kindmesh, scope: &Scope) -> Result<()> {
+    match &km.kubeconfig {
+        Some(target) if kubeconfig_file::is_locked(&target.write) => {
+            let free = async { kubeconfig_file::edit(&target.write, |_| Ok(None)).await.map(Outcome::unchanged) };
+            scope.step("wait for the kubeconfig", DEADLINE, free).await.map(drop)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes or refreshes the entry; a new one becomes the current context when `current` is set.

@@ -11,7 +11,7 @@ use crate::domain::ticket::Holder;
 
 /// How long a held lock is waited for. Its holders need milliseconds; longer than [`STALE_AFTER`], so that one whose
 /// holder was killed is survived, whoever that was.
-const LOCK_DEADLINE: Duration = Duration::from_secs(40);
+pub(super) const LOCK_DEADLINE: Duration = Duration::from_secs(40);
 /// A lock file this old belongs to a process that died: client-go and kind hold theirs for the
 /// time of one write. Ours says who holds it, and is known to be left behind at once.
 const STALE_AFTER: Duration = Duration::from_secs(30);
@@ -63,10 +63,19 @@ pub async fn edit(path: &Path, mut edit: impl FnMut(&str) -> Result<Option<Strin
     Ok(written)
 }
 
-async fn acquire(file: &Path) -> Result<Lock> {
+/// Whether somebody edits a kubeconfig, or was killed at it.
+pub fn is_locked(path: &Path) -> bool {
+    lock_of(&fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())).exists()
+}
+
+fn lock_of(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".lock");
-    let path = PathBuf::from(name);
+    PathBuf::from(name)
+}
+
+async fn acquire(file: &Path) -> Result<Lock> {
+    let path = lock_of(file);
     let tries = async {
         let mut pause = LOCK_PAUSE;
         loop {

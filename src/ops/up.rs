@@ -23,7 +23,7 @@ use super::inventory::Inventory;
 use super::mesh::{self, MeshPlan};
 use super::report::{ClusterReport, UpReport};
 use super::reserve::{Reservation, reserve};
-use super::{diff, down, expiry, install, limits, lock, network, preflight, privileges, probe_memory, resize, rest};
+use super::{diff, down, expiry, install, kubeconfig_entry, limits, lock, network, preflight, privileges, probe_memory, resize, rest};
 
 const NETWORK_DEADLINE: Duration = Duration::from_secs(60);
 /// An API server that runs answers within a second.
@@ -90,6 +90,7 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
     diff::refuse(&diff)?;
     let going: Vec<&str> = diff.going().collect();
     preflight::check(km, fleet, &inventory, &going).await?;
+    kubeconfig_entry::unlocked(km, &scope).await?;
     let facts = engine.facts().await?;
     preflight::check_host(fleet, &facts)?;
     let images = find_images(km, fleet, &scope).await?;

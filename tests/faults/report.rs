@@ -24,10 +24,7 @@ pub fn row(kind: &str, tried: usize, failures: &[String]) {
 
 /// Notes it without failing.
 pub fn note(kind: &str, tried: usize, survived: usize) {
-    let folder =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join("faults.json");
+    let path = folder().join("faults.json");
     let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).unwrap();
     // Tests of other processes note theirs at the same time.
     file.lock().unwrap();

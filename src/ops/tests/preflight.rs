@@ -73,3 +73,17 @@ async fn a_corrupt_kubeconfig_is_refused_and_left_untouched() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "clusters: [\ntoken: hunter2\n");
     assert_eq!(made(&engine), Vec::new());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_kubeconfig_that_stays_locked_is_told_before_anything_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config");
+    std::fs::write(dir.path().join("config.lock"), "").unwrap();
+    let engine = engine();
+    let files = KubeconfigTarget { write: path.clone(), all: vec![path] };
+    let error = kindmesh(&engine).kubeconfig_files(files).up(&fleet("f")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("config.lock") && error.hints().iter().any(|hint| hint.contains("remove")), "{error}");
+    assert_eq!(made(&engine), Vec::new());
+    assert!(dir.path().join("config.lock").exists(), "it is somebody's");
+}
