@@ -29,6 +29,26 @@ async fn one_cluster_is_looked_at_from_every_side() {
     followed(&bench).await;
     watched(&bench).await;
     failed_with_evidence(&bench).await;
+    ended(&bench).await;
+}
+
+/// A fleet whose end is set when it is there already goes with it.
+async fn ended(bench: &Bench) {
+    bench.kindmesh(["prune"]).ok();
+    assert_eq!(bench.containers().await, [NODE], "it has no end");
+    bench.kindmesh(["up", "-f", "kindmesh.yaml", "--ttl", "1h"]).ok();
+    bench.kindmesh(["prune"]).ok();
+    assert_eq!(bench.containers().await, [NODE], "its end has not come");
+    let up = bench.kindmesh(["up", "-f", "kindmesh.yaml", "--ttl", "1s", "-o", "json"]).json();
+    assert_eq!(up["changed"], true, "{up:#}");
+    eventually("its end", STEP, || async {
+        let pruned = bench.kindmesh(["prune", "-o", "json"]).json();
+        if pruned["fleets"].to_string().contains(FLEET) { Ok(()) } else { Err(pruned.to_string()) }
+    })
+    .await;
+    assert_eq!(bench.containers().await, Vec::<String>::new());
+    let volumes = bench.engine.list_volumes(&[format!("{}={FLEET}", kindmesh::domain::labels::FLEET)]).await.expect("volumes");
+    assert_eq!(volumes.len(), 0, "{volumes:?}");
 }
 
 fn healthy_host(bench: &Bench) {
@@ -154,12 +174,20 @@ async fn followed(bench: &Bench) {
     bench.kindmesh(["stop", "--fleet", FLEET]).ok();
     stream.until("die container cmds1-control-plane").await;
     stream.until("Silent cluster cmds1").await;
-    bench.kindmesh(["start", "--fleet", FLEET]).ok();
+    live(&bench.on_a_terminal(&format!("start --fleet {FLEET}")));
     stream.until("start container cmds1-control-plane").await;
     stream.until("Heard cluster cmds1").await;
     bench.kubectl("cmds1", "run two --image=registry.k8s.io/pause:3.10 --image-pull-policy=Never").await;
     stream.until("Scheduled Pod default/two").await;
     assert_eq!(stream.interrupted().await, Some(130));
+}
+
+/// Lines of fleet and cluster that are drawn over again, and are gone in the end.
+fn live(drawn: &str) {
+    let up_and_clear = drawn.contains("\x1b[2K") || drawn.contains("\x1b[1A");
+    assert!(up_and_clear && drawn.matches("cmds1").count() > 3, "{drawn:?}");
+    let last = drawn.trim_end().lines().last().unwrap_or_default();
+    assert!(last.contains("cmds") && !last.contains("…"), "{drawn:?}");
 }
 
 async fn watched(bench: &Bench) {

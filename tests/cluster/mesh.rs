@@ -40,6 +40,7 @@ async fn a_mesh_from_nothing_to_three_clusters_and_back() {
     bench.done("sought");
     seen_by_hand(&bench, &up).await;
     bench.done("seen by hand");
+    drawn(&bench, &up);
     through_the_ingress(&up).await;
     bench.done("seen from here");
     again_changes_nothing(&bench).await;
@@ -144,6 +145,30 @@ async fn remote_secret(bench: &Bench, cluster: &str, other: &str) {
         "cat >/tmp/remote.conf <<'EOF'\n{config}\nEOF\nkubectl --kubeconfig /tmp/remote.conf -n sample get service helloworld -o name"
     );
     assert_eq!(bench.in_node(&format!("{cluster}-control-plane"), &script).await, (0, "service/helloworld\n".to_owned()));
+}
+
+/// The picture of the fleet has everything in it, in both forms, and `status` the same.
+fn drawn(bench: &Bench, up: &Value) {
+    for (format, calls) in [("svg", "<path "), ("mermaid", "-->|")] {
+        let picture = bench.kindmesh(["graph", "-f", "kindmesh.yaml", "--calls", "--format", format]).text();
+        assert!(picture.contains(calls), "{picture}");
+        for (cluster, member) in
+            up["clusters"].as_array().expect("clusters").iter().zip(up["mesh"]["clusters"].as_array().expect("members"))
+        {
+            for part in [&cluster["name"], &cluster["pool"], &member["network"], &member["eastWestGateway"], &member["ingressGateway"]] {
+                assert!(picture.contains(part.as_str().expect("a text")), "{part} is not drawn: {picture}");
+            }
+        }
+    }
+    let status = bench.kindmesh(["status", "--fleet", "mesh", "-o", "json"]).json();
+    for (index, other) in [(0, TWO[1]), (1, TWO[0])] {
+        let (told, member) = (&status["fleets"][0]["clusters"][index]["mesh"], &up["mesh"]["clusters"][index]);
+        assert_eq!((&told["id"], &told["remoteClusters"]), (&json!("mesh1"), &json!([other])), "{told:#}");
+        for part in ["network", "eastWestGateway", "ingressGateway"] {
+            assert_eq!(told[part], member[part], "{part}");
+        }
+        assert!(told["problem"].is_null() && told["version"].is_string(), "{told:#}");
+    }
 }
 
 /// From this machine, too, every cluster answers with both versions.

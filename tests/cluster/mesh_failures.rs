@@ -20,13 +20,24 @@ const LABEL: &str = "topology.istio.io/network";
 async fn every_failure_is_named_and_mended_and_calls_fail_over() {
     let mut bench = Bench::with_turns("fail", 2).await;
     // A network of its own: a node that was cut off it gets its address back.
-    bench.mesh_file("clusterPrefix: fail\nclusters: 2\nnetwork:\n  name: fail-net\n  subnet: 172.30.24.0/24\n");
-    up(&bench);
+    bench.mesh_file(
+        "clusterPrefix: fail\nclusters: 2\nnetwork:\n  name: fail-net\n  subnet: 172.30.24.0/24\n\
+         mesh:\n  egressGateway: true\n  istio:\n    operator: operator.yaml\n    valuesFiles: [values.yaml]\n    \
+         values: {meshConfig: {accessLogEncoding: JSON}}\n",
+    );
+    for (file, text) in [("operator.yaml", OPERATOR), ("values.yaml", "meshConfig: {accessLogEncoding: TEXT, dnsRefreshRate: 42s}\n")] {
+        std::fs::write(bench.dir.path().join(file), text).expect("write a file");
+    }
+    let made = bench.mesh_up();
+    green(&serde_json::from_value(made["mesh"]["proof"].clone()).expect("a proof"), &BOTH);
+    own_settings(&bench, &made).await;
     bench.settled();
     bench.done("up");
 
     remote_secrets(&bench).await;
     bench.done("remote secrets");
+    tokens(&bench).await;
+    bench.done("tokens");
     network_labels(&bench).await;
     bench.done("network labels");
     injection(&bench).await;
@@ -39,6 +50,59 @@ async fn every_failure_is_named_and_mended_and_calls_fail_over() {
     bench.done("scaled to zero");
     mesh_failover::cut_off(&bench, "fail-net").await;
     bench.done("cut off");
+}
+
+/// As people have them from before.
+const OPERATOR: &str = "
+apiVersion: install.istio.io/v1alpha1
+kind: IstioOperator
+spec:
+  meshConfig:
+    accessLogFile: /dev/stdout
+  components:
+    pilot:
+      k8s:
+        env: [{name: PILOT_PUSH_THROTTLE, value: '50'}]
+    ingressGateways:
+    - name: istio-ingressgateway
+      label: {team: edge}
+      k8s:
+        service:
+          ports: [{name: http2, port: 80, targetPort: 8080}, {name: status-port, port: 15021, targetPort: 15021}]
+";
+
+/// Values, files of values and the operator's file have all arrived, the stronger over the weaker.
+async fn own_settings(bench: &Bench, up: &Value) {
+    for (index, cluster) in BOTH.into_iter().enumerate() {
+        let mesh = bench.kubectl(cluster, "-n istio-system get configmap istio -o jsonpath={.data.mesh}").await;
+        for line in ["accessLogFile: /dev/stdout", "accessLogEncoding: JSON", "dnsRefreshRate: 42s"] {
+            assert!(mesh.contains(line), "{line} is not in {mesh}");
+        }
+        let istiod = bench.object(cluster, "-n istio-system deployment istiod").await;
+        let env = istiod["spec"]["template"]["spec"]["containers"][0]["env"].as_array().expect("env").clone();
+        assert!(env.contains(&json!({"name": "PILOT_PUSH_THROTTLE", "value": "50"})), "{env:?}");
+        let ingress = bench.object(cluster, "-n istio-system service istio-ingressgateway").await;
+        assert_eq!(ingress["spec"]["ports"].as_array().map(Vec::len), Some(2), "{ingress:#}");
+        let egress = bench.object(cluster, "-n istio-system service istio-egressgateway").await;
+        let address = &egress["status"]["loadBalancer"]["ingress"][0]["ip"];
+        assert!(address.is_string() && *address == up["mesh"]["clusters"][index]["egressGateway"], "{egress:#}");
+    }
+}
+
+/// A token that was taken back is made anew by `up`, and given to the others.
+async fn tokens(bench: &Bench) {
+    let token =
+        async || bench.remote_kubeconfig("fail1", "fail2").await.1["users"][0]["user"]["token"].as_str().expect("a token").to_owned();
+    let old = token().await;
+    bench.kubectl("fail2", "-n istio-system delete serviceaccount istio-reader-service-account").await;
+    up(bench);
+    let new = token().await;
+    assert!(!new.is_empty() && new != old);
+    let asked = |token: &str| {
+        format!("kubectl --server https://fail2-control-plane:6443 --insecure-skip-tls-verify --token {token} -n sample get services")
+    };
+    assert_ne!(bench.in_node("fail1-control-plane", &asked(&old)).await.0, 0, "the old one is refused");
+    assert_eq!(bench.in_node("fail1-control-plane", &asked(&new)).await.0, 0);
 }
 
 /// What `up` proves is green.

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use kindmesh::domain::labels;
+use kindmesh::domain::version::EngineApiVersion;
 use kindmesh::engine::connect::{ConnectOptions, connect};
 use kindmesh::engine::{Engine, ExecRequest};
 use serde_json::Value;
@@ -57,6 +58,12 @@ impl Bench {
         self.turn.merge(TURN.clone().acquire_owned().await.expect("nobody closes it"));
     }
 
+    /// Whether the engine must be able to start privileged containers: old ones fail on capabilities that this machine
+    /// may lack.
+    pub async fn gives_privileges(&self) -> bool {
+        self.engine.facts().await.expect("facts").api_version >= EngineApiVersion { major: 1, minor: 44 }
+    }
+
     /// Writes the fleet file.
     pub fn fleet_file(&self, body: &str) -> PathBuf {
         let path = self.dir.path().join("kindmesh.yaml");
@@ -88,6 +95,21 @@ impl Bench {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+
+    /// Runs the binary on a terminal of 100 columns, and returns all that it drew there.
+    pub fn on_a_terminal(&self, args: &str) -> String {
+        let inner = format!("stty cols 100; exec {} {args}", env!("CARGO_BIN_EXE_kindmesh"));
+        let mut command = Command::new("script");
+        command.args(["-qec", &inner, "/dev/null"]).env_clear().env("PATH", "/usr/bin:/bin").env("TERM", "xterm");
+        command.env("HOME", self.dir.path()).env("KUBECONFIG", self.kubeconfig()).current_dir(self.dir.path());
+        if let Ok(host) = std::env::var("DOCKER_HOST") {
+            command.env("DOCKER_HOST", host);
+        }
+        let output = command.stdin(std::process::Stdio::null()).output().expect("run script");
+        let drawn = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{drawn}");
+        drawn
     }
 
     /// Runs kubectl in a cluster's first control plane, and returns what it prints.

@@ -45,6 +45,19 @@ async fn deployment_service_dns_volume_logs_and_exec_with_reduced_privileges() {
     bench.kubectl("work1", "wait --for=condition=Available deployment/web --timeout=90s").await;
     let bound = bench.kubectl("work1", "get pvc data -o jsonpath={.status.phase}").await;
     assert_eq!(bound, "Bound");
+    // What one pod writes the next one reads.
+    let shell = |name: &str, script: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{restartPolicy: Never, containers: [{{name: sh, \
+             image: 'docker.io/kindmesh/helper:v1', imagePullPolicy: IfNotPresent, command: [sh, -c, '{script}'], \
+             volumeMounts: [{{name: data, mountPath: /data}}]}}], volumes: [{{name: data, persistentVolumeClaim: {{claimName: data}}}}]}}}}"
+        )
+    };
+    for (name, script) in [("writer", "echo kept > /data/word"), ("reader", "cat /data/word")] {
+        bench.apply("work1", &shell(name, script)).await;
+        bench.kubectl("work1", &format!("wait --for=jsonpath={{.status.phase}}=Succeeded pod/{name} --timeout=60s")).await;
+    }
+    assert_eq!(bench.kubectl("work1", "logs reader").await, "kept\n");
     // By name, from a pod: CoreDNS, the service's address and kube-proxy's rules.
     let page = bench.kubectl("work1", "exec deploy/web -- /echo get http://web.default.svc.cluster.local/").await;
     assert!(page.contains("\"cluster\":\"mine\""), "{page}");
