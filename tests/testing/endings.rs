@@ -1,32 +1,66 @@
 //! How fleets end: with their value, with a panic, later, or not yet.
 
-use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt as _;
 use kindmesh::domain::labels;
 use kindmesh::ops::Kindmesh;
-use kindmesh::testing::TestFleet;
+use kindmesh::testing::{TestFleet, wait_for};
 
 use crate::support::{engine, left_of, turn};
 
-/// On a runtime of one thread, where nothing moves while a value is dropped.
+/// The tests of others that fail: started by the next one in processes of their own; alone it does nothing. On a runtime of
+/// one thread, where nothing moves while a value is dropped.
 #[tokio::test]
-async fn a_panic_removes_the_fleet() {
+async fn panicking_child() {
+    let Ok(name) = std::env::var("KINDMESH_TEST_PANIC") else { return };
+    let fleet = TestFleet::builder().name(name).start().await.unwrap();
+    println!("fleet {}", fleet.name());
+    fleet.cluster("cluster1").apply(BROKEN).await.unwrap();
+    let ill = || async {
+        let pods = kube::Api::<k8s_openapi::api::core::v1::Pod>::default_namespaced(fleet.cluster("cluster1").client());
+        let status = pods.get("broken").await.map_err(|error| error.to_string())?.status;
+        let text = serde_json::to_string(&status).unwrap();
+        if text.contains("ErrImageNeverPull") { Ok(()) } else { Err(text) }
+    };
+    wait_for("a pod that cannot run", Duration::from_secs(60), ill).await.unwrap();
+    panic!("a test that fails");
+}
+
+const BROKEN: &str = "
+{kind: Pod, apiVersion: v1, metadata: {name: broken}, spec: {containers: [{name: main, image: 'nobody/nothing:v1', imagePullPolicy: Never}]}}
+";
+
+/// Two at once, as test programs run side by side.
+#[tokio::test(flavor = "multi_thread")]
+async fn panics_of_tests_remove_their_fleets_and_tell_what_was_wrong() {
     let _turn = turn().await;
     let engine = engine().await;
-    let mut name = String::new();
-    let panicked = AssertUnwindSafe(async {
-        let fleet = TestFleet::builder().name("panic").start().await.unwrap();
-        fleet.name().clone_into(&mut name);
-        assert!(!left_of(engine.as_ref(), &name).await.is_empty());
-        panic!("a test that fails");
-    })
-    .catch_unwind()
-    .await;
-    assert!(panicked.is_err());
-    assert!(name.starts_with("panic-"), "{name}");
-    assert_eq!(left_of(engine.as_ref(), &name).await, Vec::<String>::new());
+    let folder = tempfile::tempdir().unwrap();
+    let children = ["panic1", "panic2"].map(|name| {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["endings::panicking_child", "--exact", "--nocapture"]).env_remove("KINDMESH_KEEP");
+        command.env("KINDMESH_TEST_PANIC", name).env("KINDMESH_EVIDENCE", folder.path().join(name));
+        tokio::task::spawn_blocking(move || (name, command.output().unwrap()))
+    });
+    for child in children {
+        let (name, output) = child.await.unwrap();
+        let (out, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!output.status.success() && said.contains("a test that fails"), "{out} {said}");
+        let fleet = out.lines().find_map(|line| line.strip_prefix("fleet ")).unwrap();
+        assert!(fleet.starts_with(name) && said.contains("ready"), "{fleet}: {said}");
+        assert!(said.contains("pod default/broken on") && said.contains("ErrImageNeverPull"), "{said}");
+        assert_eq!(left_of(engine.as_ref(), fleet).await, Vec::<String>::new());
+        let mut kept = walk(&folder.path().join(name));
+        kept.retain(|path| path.ends_with("journal.log") || path.ends_with("pods.txt"));
+        assert_eq!(kept.len(), 2, "{kept:?}; {said}");
+    }
+}
+
+/// Every file below a folder.
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
 
 /// A start that is given up in the middle: a test with a time limit.

@@ -66,7 +66,7 @@ async fn cut_and_expired_and_mended_each_time() {
     let fault = fleet.partition("cluster1", "cluster2").await.unwrap();
     shut(&fleet).await;
     seen(&fleet).await;
-    fault.undo().await.unwrap();
+    panic_with(fault).await;
     open(&fleet).await;
 
     let fault = fleet.isolate("cluster2").await.unwrap();
@@ -79,7 +79,7 @@ async fn cut_and_expired_and_mended_each_time() {
     let (first, second) = (fleet.partition("cluster1", "cluster2").await.unwrap(), fleet.isolate("cluster1").await.unwrap());
     first.undo().await.unwrap();
     shut(&fleet).await;
-    panic_with(second).await;
+    second.undo().await.unwrap();
     open(&fleet).await;
     fleet.verify().await.unwrap();
 

@@ -47,7 +47,7 @@ pub async fn engine() -> Arc<dyn Engine> {
     connect(&ConnectOptions { docker_host, ..ConnectOptions::default() }).await.unwrap()
 }
 
-/// Everything on the engine whose fleet or owner begins so: containers, networks.
+/// Everything on the engine whose fleet or owner begins so: containers, networks, volumes.
 pub async fn left_of(engine: &dyn Engine, prefix: &str) -> Vec<String> {
     let ours = |labels: &std::collections::BTreeMap<String, String>| {
         [labels::FLEET, labels::OWNER].iter().any(|key| labels.get(*key).is_some_and(|value| value.starts_with(prefix)))
@@ -55,7 +55,7 @@ pub async fn left_of(engine: &dyn Engine, prefix: &str) -> Vec<String> {
     let containers = engine.list_containers(&[]).await.unwrap();
     let networks = engine.networks_labelled(&[]).await.unwrap();
     let containers = containers.into_iter().filter(|one| ours(&one.labels)).map(|one| format!("container {}", one.name));
-    let volumes = engine.list_volumes(&[labels::LOCK.to_owned()]).await.unwrap();
+    let volumes = engine.list_volumes(&[labels::FLEET.to_owned()]).await.unwrap();
     let volumes = volumes.into_iter().filter(|one| ours(&one.labels)).map(|one| format!("volume {}", one.name));
     volumes
         .chain(containers)
