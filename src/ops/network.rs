@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::domain::fleet::{Fleet, NetworkSettings};
 use crate::domain::labels;
+use crate::domain::lease::Lease;
 use crate::domain::name::FleetName;
 use crate::domain::net::NetworkInfo;
 use crate::domain::net::network::{OPTION_MTU, ipv6_unusable, mismatches, network_spec, subnet_taken, taker, without_ipv6};
-use crate::engine::{Engine, EngineError, EngineErrorKind};
+use crate::engine::{ContainerInfo, Engine, EngineError, EngineErrorKind};
 
 use super::context::Outcome;
 use super::error::{Error, ErrorKind, Result};
@@ -112,6 +113,23 @@ pub(super) async fn remove(engine: &dyn Engine, fleet: &FleetName) -> Result<(Ve
         }
     }
     Ok((removed, kept))
+}
+
+/// Networks that outlived the fleets that made them, because others used them, with those fleets; nobody uses them now. One
+/// with a lease goes by that.
+pub(super) async fn abandoned(engine: &dyn Engine) -> Result<Vec<(FleetName, String)>> {
+    let networks = engine.networks_labelled(&[labels::FLEET.to_owned()]).await?;
+    if networks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let containers = engine.list_containers(&[]).await?;
+    let abandoned = networks.into_iter().filter_map(|network| {
+        let fleet = network.labels.get(labels::FLEET)?;
+        let used = |one: &ContainerInfo| one.networks.contains_key(&network.name) || one.labels.get(labels::FLEET) == Some(fleet);
+        let free = network.attached.is_empty() && !containers.iter().any(used) && Lease::read(&network.labels) == Lease::default();
+        Some((free.then(|| fleet.parse().ok())??, network.name))
+    });
+    Ok(abandoned.collect())
 }
 
 /// How an attempt to create the network ended, as far as the next look can tell more.

@@ -17,7 +17,7 @@ use super::down::{down_alone, remove_containers};
 use super::error::{Error, ErrorKind, Result};
 use super::expiry::Ends;
 use super::report::DownReport;
-use super::{expiry, holder, lock, pool, resize};
+use super::{expiry, holder, lock, network, pool, resize};
 
 /// Helper containers work for minutes at most, the longest while an image is built; what is older than this was
 /// left by a killed process.
@@ -37,6 +37,8 @@ pub struct PruneReport {
     pub pools: Vec<String>,
     /// Notes on the ends of fleets that are gone, which are volumes.
     pub ends: Vec<String>,
+    /// Networks that fleets made, left because somebody used them then: nobody does any more.
+    pub networks: Vec<String>,
     /// What went with the fleets.
     pub down: DownReport,
 }
@@ -52,8 +54,8 @@ pub struct PrunedFleet {
 
 impl Kindmesh {
     /// Removes fleets whose time is over ([`Fleet::lease`](crate::domain::fleet::Fleet)) or whose owner is gone, locks
-    /// of processes that were killed on this machine, and helper containers of killed processes. Nothing else is
-    /// touched. With `dry_run` it is only told.
+    /// of processes that were killed on this machine, helper containers of killed processes, and networks that outlived the
+    /// fleet that made them and that nobody uses. Nothing else is touched. With `dry_run` it is only told.
     ///
     /// # Errors
     /// When something could not be removed; everything else is.
@@ -66,6 +68,8 @@ impl Kindmesh {
         report.helpers = helpers.iter().map(|helper| helper.name.clone()).collect();
         report.pools = resize::orphans(engine, None).await?;
         report.ends = expiry::orphans(engine, None).await?;
+        let abandoned = network::abandoned(engine).await?;
+        report.networks = abandoned.iter().map(|(_, network)| network.clone()).collect();
         if dry_run {
             return Ok(report);
         }
@@ -83,6 +87,18 @@ impl Kindmesh {
                 // An `up` put its end off meanwhile.
                 Ok(None) => {}
                 Err(error) => failures.push(error.within(format_args!("fleet {name}"))),
+            }
+        }
+        report.networks.clear();
+        for (fleet, _) in abandoned {
+            let removed = lock::holding_if_possible(&km, &fleet, "prune", async |km| {
+                // An `up` may have come to use it meanwhile.
+                let there = km.engine.list_containers(&[format!("{}={fleet}", labels::FLEET)]).await?;
+                if there.is_empty() { network::remove(km.engine.as_ref(), &fleet).await } else { Ok(Default::default()) }
+            });
+            match removed.await {
+                Ok((networks, _)) => report.networks.extend(networks),
+                Err(error) => failures.push(error.within(format_args!("network of fleet {fleet}"))),
             }
         }
         for volume in report.locks.iter().chain(&report.pools).chain(&report.ends) {

@@ -11,7 +11,7 @@ use crate::ops::PruneReport;
 
 const EXAMPLES: &str = "\
 Removes fleets whose time is over (`up --ttl`), fleets of tests whose process is gone, and what killed
-processes left: locks and helper containers. Fleets without an end stay, and so does everything that
+processes left: locks and helper containers. A network that other fleets went on using goes, too, once nobody does. Fleets without an end stay, and so does everything that
 kindmesh did not make. Run it from a timer to have fleets end by themselves.
 
 Examples:
@@ -46,12 +46,14 @@ fn text(report: &PruneReport) -> String {
     let locks = report.locks.iter().map(|lock| format!("lock {lock}: its holder was killed\n"));
     let helpers = report.helpers.iter().map(|helper| format!("container {helper}: left by a killed process\n"));
     let pools = report.pools.iter().map(|note| format!("volume {note}: its cluster is gone\n"));
+    let networks = report.networks.iter().map(|network| format!("network {network}: the fleet that made it is gone, and nobody uses it\n"));
     let ends = report.ends.iter().map(|note| format!("volume {note}: its fleet is gone\n"));
-    fleets.chain(locks).chain(helpers).chain(pools).chain(ends).collect()
+    fleets.chain(locks).chain(helpers).chain(pools).chain(ends).chain(networks).collect()
 }
 
 fn closing(report: &PruneReport, dry_run: bool, took: &str) -> String {
-    let count = report.fleets.len() + report.locks.len() + report.helpers.len() + report.pools.len() + report.ends.len();
+    let count =
+        report.fleets.len() + report.locks.len() + report.helpers.len() + report.pools.len() + report.ends.len() + report.networks.len();
     match (count, dry_run) {
         (0, _) => format!("nothing to remove ({took})"),
         (_, true) => "nothing was removed".to_owned(),

@@ -82,3 +82,19 @@ async fn what_was_begun_and_not_ended_is_told() {
     assert_eq!(left.len(), 2, "{left:?}");
     assert!(left[0] == "container new1-control-plane (running)" && left[1].starts_with("lock kindmesh-lock-new-x-0"), "{left:?}");
 }
+
+#[tokio::test]
+async fn a_network_goes_when_its_last_user_has_gone() {
+    let engine = engine();
+    let fleet = super::fleet("f");
+    let made = crate::ops::network::ensure(engine.as_ref(), &fleet).await.unwrap().value;
+    container(&engine, "g1-control-plane", &made.name, &[(labels::CLUSTER, "g1"), (labels::FLEET, "g")]).await;
+    let kept = kindmesh(&engine).down(&fleet.name).await.unwrap();
+    assert_eq!(kept.networks_kept, [made.name.clone()]);
+    assert_eq!(kindmesh(&engine).prune(false).await.unwrap().networks, Vec::<String>::new(), "g uses it");
+    kindmesh(&engine).down(&"g".parse().unwrap()).await.unwrap();
+    assert_eq!(kindmesh(&engine).prune(true).await.unwrap().networks, [made.name.clone()]);
+    assert!(engine.networks().iter().any(|network| network.name == made.name), "only looked");
+    assert_eq!(kindmesh(&engine).prune(false).await.unwrap().networks, [made.name.clone()]);
+    assert!(!engine.networks().iter().any(|network| network.name == made.name));
+}
