@@ -98,3 +98,23 @@ async fn the_engines_own_kernel_is_asked_and_not_this_machines() {
     assert!(seen == Level::Warn && why.contains("has 40 inotify instances"), "{report:?}");
     assert!(level(&report, "disk").1.contains("57.2 GiB free"), "{report:?}");
 }
+
+#[tokio::test]
+async fn a_vpn_that_has_the_pods_addresses_is_told() {
+    let report = look(&engine(), "f").await;
+    let (seen, why) = level(&report, "routes");
+    assert!(seen == Level::Warn && why.contains("wg0") && why.contains("10.244.0.0/16"), "{report:?}");
+    let fixes: Vec<_> = report.checks.iter().filter(|check| check.name == "routes").filter_map(|check| check.fix.clone()).collect();
+    assert!(fixes.iter().any(|fix| fix.contains("podSubnet")), "{fixes:?}");
+}
+
+#[tokio::test]
+async fn an_image_that_can_be_pulled_fails_nothing() {
+    let engine = Arc::new(FakeEngine::new());
+    let wanted = crate::domain::fleet::Fleet::builder("f").image("registry.example/node:v1").build().unwrap();
+    engine.add_to_registry("registry.example/node:v1", None);
+    let report = Kindmesh::new(engine.clone()).doctor(&wanted).await;
+    let (seen, why) = level(&report, "image");
+    assert!(seen == Level::Ok && why.contains("can be pulled"), "{report:?}");
+    assert_eq!(engine.changes(), [], "it was not");
+}
