@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
@@ -96,6 +97,27 @@ async fn injector_served(server: &ApiServer, deadline: Deadline, observer: Obser
         }
     })
     .await
+}
+
+/// Waits until these configurations refuse what istiod calls wrong, and what it was not asked about: it turns them on
+/// itself, once it has seen that it is asked.
+///
+/// # Errors
+/// `Timeout`, with what is missing.
+pub async fn validators_strict(server: &ApiServer, names: &[String], deadline: Deadline, observer: Observer<'_>) -> Result<()> {
+    try_join_all(names.iter().map(|name| {
+        let api: Api<ValidatingWebhookConfiguration> = Api::all(server.client());
+        until_one(api, name, "the validation of Istio's objects", deadline, observer, move |found| {
+            let Some(found) = found else { return Verdict::NotYet(format!("{name} does not exist yet")) };
+            let hooks = found.webhooks.as_deref().unwrap_or_default();
+            match hooks.iter().find(|hook| hook.failure_policy.as_deref() != Some("Fail")) {
+                Some(hook) => Verdict::NotYet(format!("webhook {} of {name} lets pass what istiod does not answer for yet", hook.name)),
+                None => Verdict::Done(()),
+            }
+        })
+    }))
+    .await
+    .map(drop)
 }
 
 /// Waits until istiod has written the mesh's root certificate into a namespace: without it pods hang.

@@ -24,7 +24,7 @@ pub struct Install {
     pub control_plane: Vec<Object>,
     /// The gateways, the one to the other clusters first: once injection is live.
     pub gateways: Vec<GatewayObjects>,
-    /// The Gateway object that lets the other clusters in: once its kind is served and validated.
+    /// The Gateway object that lets the other clusters in: once its kind is served.
     pub cross_network: Object,
 }
 

@@ -107,7 +107,19 @@ async fn gateways(
                 let address = istio::gateway_ready(server, name, controller, deadline, &seen).await;
                 address.map(|address| (gateway.kind, address)).map_err(|error| failed(&format!("wait for gateway {name}"), error))
             });
-            let addresses: BTreeMap<GatewayKind, IpAddr> = try_join_all(ready).await?.into_iter().collect();
+            // Beside them: it takes istiod about as long.
+            let validators: Vec<String> = [&install.base, &install.control_plane]
+                .into_iter()
+                .flatten()
+                .filter(|object| object.id().kind == "ValidatingWebhookConfiguration")
+                .map(|object| object.id().name.clone())
+                .collect();
+            let strict = async {
+                let strict = istio::validators_strict(server, &validators, deadline, &seen).await;
+                strict.map_err(|error| failed("wait for istiod's validation", error))
+            };
+            let (addresses, ()) = tokio::try_join!(try_join_all(ready), strict)?;
+            let addresses: BTreeMap<GatewayKind, IpAddr> = addresses.into_iter().collect();
             Ok(Outcome { value: (addresses, changed), changed })
         })
         .await
