@@ -24,8 +24,8 @@ const LOOKS_PER_REMOVAL: u32 = 25;
 const LOOKS: u32 = 300;
 
 impl Kindmesh {
-    /// Removes a fleet: containers with their volumes, kubeconfig entries, and the network if this
-    /// fleet made it and nothing else uses it. Removing what is not there is no error. The kubeconfig of a
+    /// Removes a fleet: containers with their volumes, kubeconfig entries, and the network if this fleet made it, or
+    /// another that is gone, and nothing else uses it. Removing what is not there is no error. The kubeconfig of a
     /// lease goes with its fleet. Where there is no fleet but a warm pool of this name, that is given up: its
     /// members are removed, but for those that are leased.
     ///
@@ -154,9 +154,11 @@ pub(super) async fn down_alone(km: &Kindmesh, fleet: &FleetName) -> Result<DownR
         Err(error) => km.fleet_scope().warn("remove containers", format!("fleet {fleet} is removed without a mark: {}", error.one_line())),
     }
     let leased = containers.iter().any(pool::is_marker);
+    let used = containers.iter().flat_map(|container| container.networks.keys().cloned()).collect();
     let containers = remove_containers(km, &containers, &km.fleet_scope()).await;
     // What failed above keeps its network; everything else goes all the same.
-    let (networks, networks_kept) = network::remove(km.engine.as_ref(), fleet).await?;
+    let (mut networks, networks_kept) = network::remove(km.engine.as_ref(), fleet).await?;
+    networks.extend(network::remove_abandoned(km.engine.as_ref(), &used).await?);
     let containers = containers?;
     // Of a removal that was killed before it came to them.
     resize::tidy(km.engine.as_ref(), Some(fleet)).await?;

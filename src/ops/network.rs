@@ -1,5 +1,6 @@
 //! The network under a fleet: made as kind makes it, or just as the fleet file says.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::domain::fleet::{Fleet, NetworkSettings};
@@ -117,7 +118,7 @@ pub(super) async fn remove(engine: &dyn Engine, fleet: &FleetName) -> Result<(Ve
 
 /// Networks that outlived the fleets that made them, because others used them, with those fleets; nobody uses them now. One
 /// with a lease goes by that.
-pub(super) async fn abandoned(engine: &dyn Engine) -> Result<Vec<(FleetName, String)>> {
+pub(super) async fn abandoned(engine: &dyn Engine) -> Result<Vec<(FleetName, NetworkInfo)>> {
     let networks = engine.networks_labelled(&[labels::FLEET.to_owned()]).await?;
     if networks.is_empty() {
         return Ok(Vec::new());
@@ -127,9 +128,24 @@ pub(super) async fn abandoned(engine: &dyn Engine) -> Result<Vec<(FleetName, Str
         let fleet = network.labels.get(labels::FLEET)?;
         let used = |one: &ContainerInfo| one.networks.contains_key(&network.name) || one.labels.get(labels::FLEET) == Some(fleet);
         let free = network.attached.is_empty() && !containers.iter().any(used) && Lease::read(&network.labels) == Lease::default();
-        Some((free.then(|| fleet.parse().ok())??, network.name))
+        Some((free.then(|| fleet.parse().ok())??, network))
     });
     Ok(abandoned.collect())
+}
+
+/// Removes those of these networks that nobody uses any more, and whose makers are gone: they left them to who used them, and
+/// the last of those removes them. Returns the names of those removed.
+pub(super) async fn remove_abandoned(engine: &dyn Engine, used: &BTreeSet<String>) -> Result<Vec<String>> {
+    let mut removed = Vec::new();
+    for network in abandoned(engine).await?.into_iter().map(|(_, network)| network).filter(|network| used.contains(&network.name)) {
+        match engine.remove_network(&network.id).await {
+            Ok(()) => removed.push(network.name),
+            // Somebody else was faster, or has come to use it.
+            Err(error) if error.is_not_found() || matches!(error.kind, EngineErrorKind::Conflict | EngineErrorKind::Refused) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(removed)
 }
 
 /// How an attempt to create the network ended, as far as the next look can tell more.

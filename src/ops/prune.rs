@@ -69,7 +69,7 @@ impl Kindmesh {
         report.pools = resize::orphans(engine, None).await?;
         report.ends = expiry::orphans(engine, None).await?;
         let abandoned = network::abandoned(engine).await?;
-        report.networks = abandoned.iter().map(|(_, network)| network.clone()).collect();
+        report.networks = abandoned.iter().map(|(_, network)| network.name.clone()).collect();
         if dry_run {
             return Ok(report);
         }

@@ -84,15 +84,31 @@ async fn what_was_begun_and_not_ended_is_told() {
 }
 
 #[tokio::test]
-async fn a_network_goes_when_its_last_user_has_gone() {
+async fn a_network_goes_with_its_last_user() {
     let engine = engine();
     let fleet = super::fleet("f");
     let made = crate::ops::network::ensure(engine.as_ref(), &fleet).await.unwrap().value;
-    container(&engine, "g1-control-plane", &made.name, &[(labels::CLUSTER, "g1"), (labels::FLEET, "g")]).await;
+    for (name, of) in [("g1", Some("g")), ("h1", Some("h"))] {
+        super::node(&engine, name, of, &made.name).await;
+    }
     let kept = kindmesh(&engine).down(&fleet.name).await.unwrap();
     assert_eq!(kept.networks_kept, [made.name.clone()]);
-    assert_eq!(kindmesh(&engine).prune(false).await.unwrap().networks, Vec::<String>::new(), "g uses it");
-    kindmesh(&engine).down(&"g".parse().unwrap()).await.unwrap();
+    let left = kindmesh(&engine).down(&"g".parse().unwrap()).await.unwrap();
+    assert_eq!(left.networks, Vec::<String>::new(), "h uses it");
+    assert_eq!(kindmesh(&engine).prune(false).await.unwrap().networks, Vec::<String>::new());
+    let last = kindmesh(&engine).down(&"h".parse().unwrap()).await.unwrap();
+    assert_eq!(last.networks, [made.name.clone()]);
+    assert!(!engine.networks().iter().any(|network| network.name == made.name));
+}
+
+#[tokio::test]
+async fn a_network_whose_last_user_was_no_fleet_is_pruned() {
+    let engine = engine();
+    let fleet = super::fleet("f");
+    let made = crate::ops::network::ensure(engine.as_ref(), &fleet).await.unwrap().value;
+    super::node(&engine, "kind", None, &made.name).await;
+    kindmesh(&engine).down(&fleet.name).await.unwrap();
+    engine.remove_container("kind-control-plane").await.unwrap();
     assert_eq!(kindmesh(&engine).prune(true).await.unwrap().networks, [made.name.clone()]);
     assert!(engine.networks().iter().any(|network| network.name == made.name), "only looked");
     assert_eq!(kindmesh(&engine).prune(false).await.unwrap().networks, [made.name.clone()]);
