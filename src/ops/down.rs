@@ -1,27 +1,18 @@
 //! `down`: everything a fleet made is found by label and removed; nothing else is touched.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
-
-use futures_util::future::join_all;
 
 use crate::domain::labels;
-use crate::domain::name::{FleetName, Role};
-use crate::engine::{ContainerInfo, Engine};
+use crate::domain::name::FleetName;
+use crate::engine::ContainerInfo;
 
-use super::context::{Kindmesh, Outcome, Scope};
+use super::context::Kindmesh;
 use super::error::{Error, ErrorKind, Result, first_of};
-use super::inventory::{Inventory, role};
+use super::inventory::Inventory;
+use super::remove::remove_containers;
 use super::report::DownReport;
-use super::{expiry, kubeconfig_entry, lock, mesh, network, pool, resize};
-
-/// Killing and removing a node takes about a second; an engine under load is given time.
-const DEADLINE: Duration = Duration::from_secs(180);
-/// Pause between two looks whether a container is really gone.
-const GONE_PAUSE: Duration = Duration::from_millis(200);
-/// A removal is asked for again after so many looks, and given up after so many: 5 s and 60 s.
-const LOOKS_PER_REMOVAL: u32 = 25;
-const LOOKS: u32 = 300;
+use super::{expiry, lock, mesh, network, pool, resize};
 
 impl Kindmesh {
     /// Removes a fleet: containers with their volumes, kubeconfig entries, and the network if this fleet made it, or
@@ -99,7 +90,8 @@ impl Kindmesh {
     }
 
     /// Removes one cluster by name, whoever made it: kindmesh, kind, or another tool that uses
-    /// kind's labels. The network stays.
+    /// kind's labels. What goes with the last cluster of a fleet goes with it, its network too; that of a cluster that is in
+    /// no fleet goes if a fleet made it that is gone, and nothing else uses it.
     ///
     /// # Errors
     /// When there is no such cluster, or something could not be removed.
@@ -114,7 +106,11 @@ impl Kindmesh {
         let fleet: Option<FleetName> = inventory.fleet_of_cluster(cluster).and_then(|fleet| fleet.parse().ok());
         match fleet {
             Some(fleet) => lock::holding_if_possible(&km, &fleet, "down", async |km| delete_of_fleet(&km, &fleet, cluster).await).await,
-            None => remove_containers(&km, inventory.nodes(cluster), &km.cluster_scope(cluster)).await,
+            None => {
+                let report = remove_containers(&km, inventory.nodes(cluster), &km.cluster_scope(cluster)).await?;
+                let networks = network::remove_abandoned(km.engine.as_ref(), &networks_of(inventory.nodes(cluster))).await?;
+                Ok(DownReport { networks, ..report })
+            }
         }
     }
 }
@@ -123,12 +119,13 @@ async fn delete_of_fleet(km: &Kindmesh, fleet: &FleetName, cluster: &str) -> Res
     let inventory = Inventory::read(km.engine.as_ref()).await?;
     let scope = km.cluster_scope(cluster);
     mesh::forget(km, cluster, &inventory, &scope).await;
-    let report = remove_containers(km, inventory.nodes(cluster), &scope).await?;
+    let mut report = remove_containers(km, inventory.nodes(cluster), &scope).await?;
     if inventory.of_fleet(fleet).all(|(name, _)| name == cluster) {
         // The marker of a lease goes with the last cluster.
         let rest = km.engine.list_containers(&[format!("{}={fleet}", labels::FLEET), labels::HELPER.to_owned()]).await?;
         remove_containers(km, &rest, &scope).await?;
         expiry::tidy(km.engine.as_ref(), Some(fleet)).await?;
+        (report.networks, report.networks_kept) = remove_networks(km, fleet, &networks_of(inventory.nodes(cluster))).await?;
         forget_root(km, fleet).await?;
     }
     Ok(report)
@@ -154,11 +151,10 @@ pub(super) async fn down_alone(km: &Kindmesh, fleet: &FleetName) -> Result<DownR
         Err(error) => km.fleet_scope().warn("remove containers", format!("fleet {fleet} is removed without a mark: {}", error.one_line())),
     }
     let leased = containers.iter().any(pool::is_marker);
-    let used = containers.iter().flat_map(|container| container.networks.keys().cloned()).collect();
+    let used = networks_of(&containers);
     let containers = remove_containers(km, &containers, &km.fleet_scope()).await;
     // What failed above keeps its network; everything else goes all the same.
-    let (mut networks, networks_kept) = network::remove(km.engine.as_ref(), fleet).await?;
-    networks.extend(network::remove_abandoned(km.engine.as_ref(), &used).await?);
+    let (networks, networks_kept) = remove_networks(km, fleet, &used).await?;
     let containers = containers?;
     // Of a removal that was killed before it came to them.
     resize::tidy(km.engine.as_ref(), Some(fleet)).await?;
@@ -168,6 +164,18 @@ pub(super) async fn down_alone(km: &Kindmesh, fleet: &FleetName) -> Result<DownR
         pool::tidy(km).await?;
     }
     Ok(DownReport { networks, networks_kept, ..containers })
+}
+
+/// The networks that these containers are on.
+fn networks_of(containers: &[ContainerInfo]) -> BTreeSet<String> {
+    containers.iter().flat_map(|container| container.networks.keys().cloned()).collect()
+}
+
+/// Removes the networks of a fleet that is gone, and those that it was the last to use: removed, and kept.
+async fn remove_networks(km: &Kindmesh, fleet: &FleetName, used: &BTreeSet<String>) -> Result<(Vec<String>, Vec<String>)> {
+    let (mut removed, kept) = network::remove(km.engine.as_ref(), fleet).await?;
+    removed.extend(network::remove_abandoned(km.engine.as_ref(), used).await?);
+    Ok((removed, kept))
 }
 
 /// Whether anything was ever kept: most users have neither meshes nor pools, and then the engine need not
@@ -184,111 +192,6 @@ async fn forget_root(km: &Kindmesh, fleet: &FleetName) -> Result<()> {
         store.remove()?;
     }
     Ok(())
-}
-
-/// Removes containers at once, with their volumes and their clusters' kubeconfig entries, and makes
-/// sure that they are gone.
-pub(super) async fn remove_containers(km: &Kindmesh, containers: &[ContainerInfo], scope: &Scope) -> Result<DownReport> {
-    if containers.is_empty() {
-        return Ok(DownReport::default());
-    }
-    let engine = km.engine.as_ref();
-    scope
-        .step("remove containers", DEADLINE, async {
-            // The entries first: once the containers are gone, nothing tells whose entries are left. A file
-            // that cannot be edited keeps no container alive.
-            let entries = kubeconfig_entry::remove(km, &ending(engine, containers).await?).await;
-            let leases = pool::remove_of(containers);
-            let (markers, nodes): (Vec<_>, Vec<_>) = containers.iter().partition(|container| pool::is_marker(container));
-            let mut results = join_all(nodes.iter().map(|container| remove_one(engine, container))).await;
-            if results.iter().all(Result::is_ok) {
-                results.extend(join_all(markers.iter().map(|container| remove_one(engine, container))).await);
-            }
-            let gone: Vec<&ContainerInfo> =
-                nodes.iter().copied().zip(&results).filter(|(_, result)| result.is_ok()).map(|(node, _)| node).collect();
-            let pools = resize::forget(engine, &gone).await;
-            let containers = nodes.into_iter().chain(markers);
-            let mut report = DownReport::default();
-            let mut failures: Vec<String> = pools.err().map(|error| error.one_line()).into_iter().collect();
-            for (container, result) in containers.zip(results) {
-                match result {
-                    Ok(volumes) => {
-                        report.containers.push(container.name.clone());
-                        report.volumes += volumes;
-                        report.clusters.extend(container.labels.get(labels::CLUSTER).cloned());
-                    }
-                    Err(error) => failures.push(format!("{}: {}", container.name, error.one_line())),
-                }
-            }
-            report.clusters.sort();
-            report.clusters.dedup();
-            for files in [entries, leases] {
-                match files {
-                    Ok(files) => report.kubeconfigs.extend(files),
-                    Err(error) => failures.push(error.one_line()),
-                }
-            }
-            if failures.is_empty() {
-                return Ok(Outcome::changed(report));
-            }
-            Err(Error::new(ErrorKind::Engine, format!("could not remove {}", failures.join("; ")))
-                .hint("run the command again when the engine has recovered; what is gone stays gone"))
-        })
-        .await
-}
-
-/// Clusters that end with these containers: a cluster that only loses workers goes on.
-async fn ending(engine: &dyn Engine, going: &[ContainerInfo]) -> Result<Vec<String>> {
-    let mut clusters: Vec<String> = going.iter().filter_map(|one| one.labels.get(labels::CLUSTER).cloned()).collect();
-    clusters.sort();
-    clusters.dedup();
-    if going.iter().any(|one| role(one) == Some(Role::Worker)) {
-        let inventory = Inventory::read(engine).await?;
-        let stays = |node: &ContainerInfo| role(node) == Some(Role::ControlPlane) && going.iter().all(|one| one.id != node.id);
-        clusters.retain(|cluster| !inventory.nodes(cluster).iter().any(stays));
-    }
-    Ok(clusters)
-}
-
-/// Removes one container and the anonymous volumes it had. Returns how many volumes went.
-async fn remove_one(engine: &dyn Engine, container: &ContainerInfo) -> Result<usize> {
-    let volumes = match engine.inspect_container(&container.id).await {
-        // A named volume is somebody's own; only anonymous ones belong to the container.
-        Ok(info) => info.volumes.into_iter().filter(|name| is_anonymous(name)).collect::<Vec<_>>(),
-        Err(error) if error.is_not_found() => return Ok(0),
-        Err(error) => return Err(error.into()),
-    };
-    let mut looks = 0;
-    loop {
-        // Asked again now and then: an engine may answer before it is done, and has answered without doing it.
-        if looks % LOOKS_PER_REMOVAL == 0 {
-            match engine.remove_container(&container.id).await {
-                Err(error) if !error.is_not_found() => return Err(error.into()),
-                _ => {}
-            }
-        }
-        match engine.inspect_container(&container.id).await {
-            Err(error) if error.is_not_found() => break,
-            Err(error) => return Err(error.into()),
-            Ok(_) if looks == LOOKS => {
-                let message = format!("the engine says that container {} is removed, and still has it", container.name);
-                return Err(Error::new(ErrorKind::Engine, message));
-            }
-            Ok(_) => tokio::time::sleep(GONE_PAUSE).await,
-        }
-        looks += 1;
-    }
-    for volume in &volumes {
-        if engine.volume_exists(volume).await? {
-            engine.remove_volume(volume).await?;
-        }
-    }
-    Ok(volumes.len())
-}
-
-/// The engine names anonymous volumes by 64 hexadecimal digits.
-fn is_anonymous(volume: &str) -> bool {
-    volume.len() == 64 && volume.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 // === impl DownReport ===

@@ -39,6 +39,7 @@ mod preflight;
 mod privileges;
 mod probe_memory;
 mod prune;
+mod remove;
 mod report;
 mod reserve;
 mod resize;

@@ -13,9 +13,10 @@ use crate::domain::ticket::Ticket;
 use crate::engine::{ContainerInfo, ContainerState, Engine};
 
 use super::context::Kindmesh;
-use super::down::{down_alone, remove_containers};
+use super::down::down_alone;
 use super::error::{Error, ErrorKind, Result};
 use super::expiry::Ends;
+use super::remove::remove_containers;
 use super::report::DownReport;
 use super::{expiry, holder, lock, network, pool, resize};
 

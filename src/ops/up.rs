@@ -23,7 +23,7 @@ use super::inventory::Inventory;
 use super::mesh::{self, MeshPlan};
 use super::report::{ClusterReport, UpReport};
 use super::reserve::{Reservation, reserve};
-use super::{diff, down, expiry, install, kubeconfig_entry, limits, lock, network, preflight, privileges, probe_memory, resize, rest};
+use super::{diff, expiry, install, kubeconfig_entry, limits, lock, network, preflight, privileges, probe_memory, remove, resize, rest};
 
 const NETWORK_DEADLINE: Duration = Duration::from_secs(60);
 /// An API server that runs answers within a second.
@@ -177,7 +177,7 @@ async fn remove(km: &Kindmesh, diff: &FleetDiff, inventory: &Inventory, scope: &
         leave(km, cluster, node, inventory, scope).await;
         gone.push(node.clone());
     }
-    down::remove_containers(km, &gone, scope).await?;
+    remove::remove_containers(km, &gone, scope).await?;
     Ok(!gone.is_empty())
 }
 
