@@ -3,6 +3,7 @@
 pub mod checkup;
 pub mod container;
 pub mod diff;
+pub mod digest;
 pub mod facts;
 pub mod fleet;
 pub mod fleet_builder;

@@ -93,7 +93,7 @@ fn help_of_up() {
           --mesh                     Install an Istio mesh over all clusters
           --no-verify                Do not prove the mesh, and install the sample only with --sample
           --istio-version <VERSION>  Version of Istio [default: that of the node image, else 1.31.1]
-          --istio-charts <FOLDER>    Folder of Istio's charts base, istiod and gateway [default: those of the node image, else a download]
+          --istio-charts <PATH>      Folder or archive of Istio's charts base, istiod and gateway [default: those of the node image, else a download]
           --istio-values <FILE>      File of values for the istiod chart; may be given several times, the later wins
           --istio-operator <FILE>    File with an IstioOperator
           --root-ca <FILE>           Root certificate of one's own, PEM [default: one made for the fleet and kept]

@@ -24,8 +24,8 @@ pub struct MeshFlags {
     /// Version of Istio [default: that of the node image, else 1.31.1]
     #[arg(long, value_name = "VERSION")]
     istio_version: Option<IstioVersion>,
-    /// Folder of Istio's charts base, istiod and gateway [default: those of the node image, else a download]
-    #[arg(long, value_name = "FOLDER")]
+    /// Folder or archive of Istio's charts base, istiod and gateway [default: those of the node image, else a download]
+    #[arg(long, value_name = "PATH")]
     istio_charts: Option<PathBuf>,
     /// File of values for the istiod chart; may be given several times, the later wins
     #[arg(long, value_name = "FILE")]

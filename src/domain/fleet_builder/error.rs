@@ -5,8 +5,10 @@ use std::net::Ipv4Addr;
 
 use ipnetwork::Ipv4Network;
 
+use crate::domain::digest::DigestError;
 use crate::domain::fleet::MIN_POOL_SIZE;
 use crate::domain::image::ImageError;
+use crate::domain::istio::RepositoryError;
 use crate::domain::mesh::spec::MAX_MESH_ID;
 use crate::domain::name::{ClusterName, NameError};
 use crate::domain::version::{IstioVersion, VersionError};
@@ -215,6 +217,18 @@ pub enum Problem {
     /// A file that is of no use without another.
     #[error("it needs {other} beside it")]
     Alone {
+        /// The field of the other.
+        other: &'static str,
+    },
+    /// No repository of charts.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// No digest.
+    #[error(transparent)]
+    Digest(#[from] DigestError),
+    /// Something about a download where nothing is downloaded.
+    #[error("it is about a download, and {other} says where the charts are; leave one of them out")]
+    InVain {
         /// The field of the other.
         other: &'static str,
     },

@@ -5,9 +5,14 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::{FleetError, Place, Problem};
+use crate::domain::digest::Digest;
 use crate::domain::image::ImageRef;
+use crate::domain::istio::{PerChart, Repository};
 use crate::domain::mesh::spec::{DEFAULT_MESH_ID, IstioSpec, MeshSpec, OLDEST_ISTIO_MINOR, RootCaFiles, is_mesh_id};
 use crate::domain::version::IstioVersion;
+
+const REPOSITORIES: &str = "istio.repositories";
+const DIGESTS: PerChart<&str> = PerChart { base: "istio.digests.base", istiod: "istio.digests.istiod", gateway: "istio.digests.gateway" };
 
 /// Builds the mesh of a fleet; what is not said gets its default.
 ///
@@ -25,6 +30,8 @@ pub struct MeshBuilder {
     id: Option<String>,
     version: Option<String>,
     charts: Option<PathBuf>,
+    repositories: Vec<String>,
+    digests: PerChart<Option<String>>,
     hub: Option<String>,
     tag: Option<String>,
     values: Option<Value>,
@@ -40,7 +47,7 @@ pub struct MeshBuilder {
 /// Checks it and fills in the defaults.
 pub(super) fn spec(builder: MeshBuilder) -> Result<MeshSpec, FleetError> {
     let fail = |field, problem| Err(FleetError { place: Place::Mesh(field), problem });
-    let id = builder.id.unwrap_or_else(|| DEFAULT_MESH_ID.to_owned());
+    let id = builder.id.clone().unwrap_or_else(|| DEFAULT_MESH_ID.to_owned());
     if !is_mesh_id(&id) {
         return fail("id", Problem::MeshId { id });
     }
@@ -66,6 +73,7 @@ pub(super) fn spec(builder: MeshBuilder) -> Result<MeshSpec, FleetError> {
     {
         return fail("istio.tag", Problem::Syntax { text: tag.clone(), what: "tag of an image, such as 1.31.1 or 1.31.1-distroless" });
     }
+    let (repositories, digests) = downloads(&builder)?;
     let values = match builder.values {
         None => serde_json::Map::new(),
         Some(Value::Object(values)) => values,
@@ -82,6 +90,8 @@ pub(super) fn spec(builder: MeshBuilder) -> Result<MeshSpec, FleetError> {
         istio: IstioSpec {
             version,
             charts: builder.charts,
+            repositories,
+            digests,
             hub: builder.hub,
             tag: builder.tag,
             values,
@@ -95,6 +105,23 @@ pub(super) fn spec(builder: MeshBuilder) -> Result<MeshSpec, FleetError> {
     };
     paths(&spec)?;
     Ok(spec)
+}
+
+/// How charts are downloaded; beside charts that are there it would be passed over in silence.
+fn downloads(builder: &MeshBuilder) -> Result<(Vec<Repository>, PerChart<Option<Digest>>), FleetError> {
+    let at = |field: &'static str| move |problem: Problem| FleetError { place: Place::Mesh(field), problem };
+    let digests = PerChart::<()>::NAMES.into_iter().filter(|chart| builder.digests.get(chart).is_some()).map(|chart| *DIGESTS.get(chart));
+    let mut given = (!builder.repositories.is_empty()).then_some(REPOSITORIES).into_iter().chain(digests);
+    if let (Some(_), Some(field)) = (&builder.charts, given.next()) {
+        return Err(at(field)(Problem::InVain { other: "istio.charts" }));
+    }
+    let repository = |text: &String| text.parse().map_err(Problem::Repository).map_err(at(REPOSITORIES));
+    let repositories = builder.repositories.iter().map(repository).collect::<Result<_, _>>()?;
+    let digests = PerChart::each(|chart| {
+        let digest = builder.digests.get(chart).as_ref();
+        digest.map(|text| text.parse().map_err(Problem::Digest).map_err(at(DIGESTS.get(chart)))).transpose()
+    })?;
+    Ok((repositories, digests))
 }
 
 /// An empty path would be the fleet file's folder.
@@ -130,9 +157,35 @@ impl MeshBuilder {
         self
     }
 
-    /// Folder of the charts base, istiod and gateway, as folders or `.tgz` archives.
-    pub fn charts(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.charts = Some(folder.into());
+    /// Folder of the charts base, istiod and gateway, as folders or `.tgz` archives, or one `.tgz` or `.tar.gz` archive
+    /// with the three as folders anywhere in it.
+    pub fn charts(mut self, path: impl Into<PathBuf>) -> Self {
+        self.charts = Some(path.into());
+        self
+    }
+
+    /// One more repository that charts are downloaded from (`https://HOST/PATH`, `oci://HOST/PATH`), asked when those
+    /// before it do not have them; Istio's own when there is none.
+    pub fn repository(mut self, repository: impl Into<String>) -> Self {
+        self.repositories.push(repository.into());
+        self
+    }
+
+    /// SHA-256 (`sha256:…`) that the downloaded archive of a chart must have.
+    pub fn base_digest(mut self, digest: impl Into<String>) -> Self {
+        self.digests.base = Some(digest.into());
+        self
+    }
+
+    /// As [`MeshBuilder::base_digest`], of the chart istiod.
+    pub fn istiod_digest(mut self, digest: impl Into<String>) -> Self {
+        self.digests.istiod = Some(digest.into());
+        self
+    }
+
+    /// As [`MeshBuilder::base_digest`], of the chart gateway.
+    pub fn gateway_digest(mut self, digest: impl Into<String>) -> Self {
+        self.digests.gateway = Some(digest.into());
         self
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::at::{At, Places};
 use crate::domain::fleet_builder::{MeshBuilder, Place};
+use crate::domain::istio::Repository;
 
 /// An Istio mesh over all clusters. Its presence turns it on.
 #[derive(Deserialize, JsonSchema)]
@@ -37,9 +38,15 @@ pub(super) struct MeshShape {
 pub(super) struct IstioShape {
     /// Version, 1.30.0 or later. Default: that of the node image, else 1.31.1.
     pub(super) version: Option<At<String>>,
-    /// Folder of the charts base, istiod and gateway, as folders or .tgz archives, seen from this
-    /// file. Default: those of the node image, else a download.
+    /// Folder of the charts base, istiod and gateway, as folders or .tgz archives, or one .tgz or .tar.gz
+    /// archive that has the three as folders, such as a release of Istio; seen from this file. Default: those of
+    /// the node image, else a download.
     pub(super) charts: Option<At<String>>,
+    /// Repositories that charts are downloaded from, https://HOST/PATH or oci://HOST/PATH, the first that has them;
+    /// asked also when the node image carries charts. Default: Istio's own.
+    pub(super) repositories: Option<Vec<At<String>>>,
+    /// What downloaded charts must be.
+    pub(super) digests: Option<DigestsShape>,
     /// Where the images come from. Default: the node image, else docker.io/istio.
     pub(super) hub: Option<At<String>>,
     /// Tag of the images. Default: the version.
@@ -50,6 +57,20 @@ pub(super) struct IstioShape {
     pub(super) values_files: Option<Vec<At<String>>>,
     /// File with an IstioOperator, seen from this file; all values win over it.
     pub(super) operator: Option<At<String>>,
+}
+
+/// What downloaded charts must be: SHA-256 of each archive, as sha256: and 64 hexadecimal digits. Default: what is known
+/// of the version, else what the repository announces and what came the first time.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "ChartDigests")]
+pub(super) struct DigestsShape {
+    /// Of the chart base.
+    pub(super) base: Option<At<String>>,
+    /// Of the chart istiod.
+    pub(super) istiod: Option<At<String>>,
+    /// Of the chart gateway.
+    pub(super) gateway: Option<At<String>>,
 }
 
 /// A root certificate of one's own.
@@ -92,6 +113,18 @@ fn istio_builder(places: &mut Places, shape: &IstioShape, mut builder: MeshBuild
     set!(places, builder, hub, Place::Mesh("istio.hub"), shape.hub);
     set!(places, builder, tag, Place::Mesh("istio.tag"), shape.tag);
     set!(places, builder, operator, Place::Mesh("istio.operator"), shape.operator);
+    let repositories = shape.repositories.as_deref().unwrap_or_default();
+    // All have one place, which is that of the first wrong one.
+    let told = repositories.iter().find(|repository| repository.value().parse::<Repository>().is_err()).or(repositories.first());
+    if let Some(told) = told {
+        places.field_at(Place::Mesh("istio.repositories"), told.position());
+    }
+    builder = repositories.iter().fold(builder, |builder, repository| builder.repository(repository.value()));
+    if let Some(digests) = &shape.digests {
+        set!(places, builder, base_digest, Place::Mesh("istio.digests.base"), digests.base);
+        set!(places, builder, istiod_digest, Place::Mesh("istio.digests.istiod"), digests.istiod);
+        set!(places, builder, gateway_digest, Place::Mesh("istio.digests.gateway"), digests.gateway);
+    }
     if let Some(values) = places.note(Place::Mesh("istio.values"), &shape.values) {
         builder = builder.values(Value::Object(values.clone()));
     }

@@ -8,6 +8,7 @@ mod gateway;
 mod install;
 mod objects;
 mod operator;
+mod source;
 mod values;
 
 pub use charts::{Charts, ChartsError};
@@ -16,6 +17,7 @@ pub use gateway::GatewayKind;
 pub use install::{GatewayObjects, Install, install};
 pub use objects::{CROSS_NETWORK_GATEWAY, NETWORK_LABEL};
 pub use operator::{Operator, OperatorError};
+pub use source::{PerChart, Repository, RepositoryError, is_this_machine};
 pub use values::{ChartValues, Member, ValuesError, chart_values, user_values};
 
 #[cfg(test)]

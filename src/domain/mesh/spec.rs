@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::domain::digest::Digest;
+use crate::domain::istio::{PerChart, Repository};
 use crate::domain::name::ClusterName;
 use crate::domain::version::IstioVersion;
 
@@ -50,9 +52,16 @@ pub struct MeshSpec {
 pub struct IstioSpec {
     /// Version; `None` means what the node images carry, else [`DEFAULT_ISTIO_VERSION`].
     pub version: Option<IstioVersion>,
-    /// Folder of the charts base, istiod and gateway, as folders or as `.tgz` archives; `None` means
-    /// those that the node images carry, else the cache, else a download.
+    /// Folder of the charts base, istiod and gateway, as folders or as `.tgz` archives, or one `.tgz` or `.tar.gz`
+    /// archive with the three as folders anywhere in it, such as a release of Istio; `None` means those that the node
+    /// images carry, else the cache, else a download.
     pub charts: Option<PathBuf>,
+    /// Repositories that charts are downloaded from, asked one after the other; empty means Istio's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<Repository>,
+    /// What the archives of downloaded charts must be.
+    #[serde(default, skip_serializing_if = "PerChart::is_none")]
+    pub digests: PerChart<Option<Digest>>,
     /// Where the images come from; `None` means what the node images carry, else [`DEFAULT_HUB`].
     pub hub: Option<String>,
     /// Tag of the images; `None` means the version.
@@ -93,6 +102,15 @@ pub fn is_mesh_id(text: &str) -> bool {
     let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = text.as_bytes();
     bytes.len() <= MAX_MESH_ID && bytes.iter().all(|byte| inner(*byte)) && edge(bytes.first()) && edge(bytes.last())
+}
+
+// === impl IstioSpec ===
+
+impl IstioSpec {
+    /// Whether it says how charts are downloaded, which asks for a download also where the node images carry charts.
+    pub fn asks_for_download(&self) -> bool {
+        self.charts.is_none() && !(self.repositories.is_empty() && self.digests.is_none())
+    }
 }
 
 // === impl MeshSpec ===

@@ -4,8 +4,8 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::digest::Digest;
 use super::error::{LoadError, Result};
+use crate::domain::digest::Digest;
 
 /// The place of one version's charts.
 pub(super) struct Cache {

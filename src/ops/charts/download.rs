@@ -1,15 +1,14 @@
 //! Charts out of repositories on the web.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use super::cache::Cache;
-use super::digest::Digest;
 use super::error::{LoadError, Mismatch, Result, Trouble};
-use super::source::{PerChart, blocking, packed};
+use super::source::{blocking, packed};
 use super::{http_repository, oci, pins};
+use crate::domain::digest::Digest;
 use crate::domain::helm::Chart;
+use crate::domain::istio::{PerChart, Repository};
 use crate::domain::version::IstioVersion;
 
 /// Where Istio publishes its charts: a repository of Helm's own kind, and an OCI registry.
@@ -21,7 +20,7 @@ const ISTIO: [&str; 2] = ["https://blob.istio.io/istio-release/charts", "oci://g
 /// [`Download::digests`] says; what this program has pinned for the version; what came the first time, which is noted in
 /// the cache. The first time, without a pin, it is what the repository itself announces: the digest in the index or in
 /// the manifest, which every download has to match in any case.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Download {
     /// The version.
     pub version: IstioVersion,
@@ -32,20 +31,6 @@ pub struct Download {
     /// Folder in which downloads are kept, below `istio-charts/<version>/`.
     pub cache: PathBuf,
 }
-
-/// A repository of charts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Repository {
-    /// An address with an `index.yaml` below it, without a `/` at the end.
-    Http(String),
-    /// Host and path of an OCI registry (`ghcr.io/istio/release/charts`); the chart's name is added.
-    Oci(String),
-}
-
-/// A text that names no repository.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no repository of charts; expected https://HOST/PATH or oci://HOST/PATH")]
-pub struct RepositoryError(String);
 
 /// An archive and what was announced of it.
 pub(super) struct Fetched {
@@ -94,8 +79,10 @@ async fn one(download: &Download, chart: &'static str) -> Result<Chart> {
                 "came the first time" => {
                     format!("remove {} if the new one is to be trusted", Cache::new(&download.cache, &version).note(chart).display())
                 }
-                "is what it announces" => "something on the way alters it; try again, or give the charts' folder".to_owned(),
-                _ => "give the digest of the archive that is to be trusted".to_owned(),
+                "is what it announces" => {
+                    "something on the way alters it; try again, or name the charts' folder or archive (`mesh.istio.charts`)".to_owned()
+                }
+                _ => format!("if this archive is to be trusted, write `mesh.istio.digests.{chart}: {found}` in the fleet file"),
             };
             return Err(LoadError::Digest(Box::new(Mismatch { chart, version, from, expected, whence, found, advice })));
         }
@@ -139,29 +126,4 @@ async fn unpack(chart: &'static str, version: &str, bytes: Vec<u8>) -> Result<Ch
         }
     })
     .await
-}
-
-// === impl Repository ===
-
-impl FromStr for Repository {
-    type Err = RepositoryError;
-    fn from_str(text: &str) -> Result<Self, RepositoryError> {
-        let error = || RepositoryError(text.to_owned());
-        let trimmed = text.trim().trim_end_matches('/');
-        let (scheme, rest) = trimmed.split_once("://").filter(|(_, rest)| !rest.is_empty()).ok_or_else(error)?;
-        match scheme {
-            "http" | "https" => Ok(Self::Http(trimmed.to_owned())),
-            "oci" if rest.contains('/') => Ok(Self::Oci(rest.to_owned())),
-            _ => Err(error()),
-        }
-    }
-}
-
-impl fmt::Display for Repository {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Http(address) => f.write_str(address),
-            Self::Oci(place) => write!(f, "oci://{place}"),
-        }
-    }
 }

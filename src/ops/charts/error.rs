@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::digest::Digest;
+use crate::domain::digest::Digest;
 use crate::domain::helm::ChartError;
 use crate::domain::istio::ChartsError;
 use crate::k8s::fetch::FetchError;
@@ -44,6 +44,27 @@ pub enum LoadError {
         /// Their names.
         found: Vec<String>,
     },
+    /// An archive of everything without one of the charts.
+    #[error(
+        "no chart '{chart}' in {archive}: none of its folders has a Chart.yaml of that name; an archive has the charts base, istiod and \
+         gateway as folders, as Istio's releases have them"
+    )]
+    NotInArchive {
+        /// The chart.
+        chart: &'static str,
+        /// The archive.
+        archive: PathBuf,
+    },
+    /// Several folders of an archive with one chart.
+    #[error("several folders of chart '{chart}' in {archive}: {}; name an archive or a folder that has one", found.join(", "))]
+    SeveralInArchive {
+        /// The chart.
+        chart: &'static str,
+        /// The archive.
+        archive: PathBuf,
+        /// The folders.
+        found: Vec<String>,
+    },
     /// An archive or folder that is not taken.
     #[error("{what}: {message}")]
     Refused {
@@ -75,7 +96,9 @@ pub enum LoadError {
         found: String,
     },
     /// A download failed.
-    #[error("download chart '{chart}' {version}: {message}; give the charts' folder instead when there is no way to the web")]
+    #[error(
+        "download chart '{chart}' {version}: {message}; name other repositories (`mesh.istio.repositories`), or the charts' folder or archive (`mesh.istio.charts`) when there is no way to the web"
+    )]
     Download {
         /// The chart.
         chart: &'static str,

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::archive::MAX_PACKED;
-use super::digest::Digest;
 use super::download::Fetched;
 use super::error::Trouble;
+use crate::domain::digest::Digest;
 use crate::k8s::fetch::{Ask, fetch as get};
 
 #[derive(Deserialize)]

@@ -3,8 +3,8 @@
 //! What is downloaded is checked against a digest before anything is read out of it, and kept.
 
 mod archive;
+mod bundle;
 mod cache;
-mod digest;
 mod download;
 mod error;
 mod folder;
@@ -13,10 +13,11 @@ mod oci;
 mod pins;
 mod source;
 
-pub use digest::{Digest, DigestError};
-pub use download::{Download, Repository, RepositoryError};
+pub use crate::domain::digest::{Digest, DigestError};
+pub use crate::domain::istio::{PerChart, Repository, RepositoryError};
+pub use download::Download;
 pub use error::{LoadError, Mismatch, Result};
-pub use source::{ChartSource, PerChart, load};
+pub use source::{ChartSource, load};
 
 #[cfg(test)]
 mod tests;

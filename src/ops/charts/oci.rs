@@ -3,9 +3,10 @@
 use serde::Deserialize;
 
 use super::archive::MAX_PACKED;
-use super::digest::Digest;
 use super::download::Fetched;
 use super::error::Trouble;
+use crate::domain::digest::Digest;
+use crate::domain::istio::is_this_machine;
 use crate::k8s::fetch::{Answer, Ask, fetch as get};
 
 /// Media type of a manifest.
@@ -58,12 +59,7 @@ pub(super) async fn fetch(place: &str, chart: &str, version: &str) -> Result<Fet
 
 /// As Docker has it: only the machine itself is spoken to in the clear.
 fn scheme(host: &str) -> &'static str {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or(rest),
-        None => host.split(':').next().unwrap_or(host),
-    };
-    let local = name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    if local { "http" } else { "https" }
+    if is_this_machine(host) { "http" } else { "https" }
 }
 
 // === impl Registry ===

@@ -1,6 +1,6 @@
 //! Digests of released charts that are known beforehand.
 
-use super::digest::Digest;
+use crate::domain::digest::Digest;
 
 /// Chart, version, SHA-256 of the archive as Istio's repositories serve it.
 ///

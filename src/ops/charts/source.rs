@@ -4,29 +4,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::archive;
+use super::bundle;
 use super::download::{self, Download};
 use super::error::{LoadError, Result};
 use super::folder;
 use crate::domain::helm::Chart;
-use crate::domain::istio::Charts;
-
-/// One thing for each of Istio's charts.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PerChart<T> {
-    /// For `base`.
-    pub base: T,
-    /// For `istiod`.
-    pub istiod: T,
-    /// For `gateway`.
-    pub gateway: T,
-}
+use crate::domain::istio::{Charts, PerChart};
 
 /// Where Istio's charts come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChartSource {
     /// A folder that holds the three, as folders or as archives (`base/`, `base.tgz` or `base-<version>.tgz`). In a
     /// folder out of Istio's sources istiod is `istio-control/istio-discovery/`.
     Folder(PathBuf),
+    /// One archive that has the three as folders, wherever in it: a release of Istio, or a packed folder.
+    Archive(PathBuf),
     /// Three archives, one by one.
     Archives(PerChart<PathBuf>),
     /// The bytes of three archives, as a node image carries them.
@@ -45,6 +37,10 @@ pub async fn load(source: &ChartSource) -> Result<Charts> {
         ChartSource::Folder(folder) => {
             let folder = folder.clone();
             blocking(move || PerChart::each(|chart| in_folder(&folder, chart))).await?
+        }
+        ChartSource::Archive(path) => {
+            let path = path.clone();
+            blocking(move || bundle::charts(&path)).await?
         }
         ChartSource::Archives(paths) => {
             let paths = paths.clone();
@@ -102,26 +98,4 @@ fn packed_file(path: &Path) -> Result<Chart> {
 
 pub(super) fn packed(what: &str, bytes: &[u8]) -> Result<Chart> {
     Chart::from_files(archive::read(what, bytes)?).map_err(|source| LoadError::Chart { what: what.to_owned(), source })
-}
-
-// === impl PerChart ===
-
-impl<T> PerChart<T> {
-    /// The charts' names, in the order of the fields.
-    pub const NAMES: [&'static str; 3] = ["base", "istiod", "gateway"];
-
-    /// Makes one thing for each chart.
-    fn each<E>(mut make: impl FnMut(&'static str) -> Result<T, E>) -> Result<Self, E> {
-        let [base, istiod, gateway] = Self::NAMES;
-        Ok(Self { base: make(base)?, istiod: make(istiod)?, gateway: make(gateway)? })
-    }
-
-    /// What is there for the chart of that name; for any other name that of `base`.
-    pub(super) fn get(&self, chart: &str) -> &T {
-        match chart {
-            "istiod" => &self.istiod,
-            "gateway" => &self.gateway,
-            _ => &self.base,
-        }
-    }
 }

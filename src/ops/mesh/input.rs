@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::mesh::{MeshSpec, RootCaFiles};
 use crate::domain::pki::Root;
+use crate::ops::charts::ChartSource;
 use crate::ops::error::{Error, ErrorKind, Result};
 
 /// What the files say.
@@ -20,8 +21,8 @@ pub struct MeshInput {
     pub operator: Option<(PathBuf, String)>,
     /// The user's own root.
     pub root: Option<Root>,
-    /// The folder of charts; it exists.
-    pub charts: Option<PathBuf>,
+    /// The folder or the archive of charts; it exists.
+    pub charts: Option<ChartSource>,
 }
 
 // === impl MeshInput ===
@@ -53,9 +54,8 @@ impl MeshInput {
         if let Some(file) = &spec.istio.operator {
             input.operator = Some((file.clone(), text("the IstioOperator file", file).await?));
         }
-        if let Some(folder) = &spec.istio.charts {
-            directory(folder).await?;
-            input.charts = Some(folder.clone());
+        if let Some(path) = &spec.istio.charts {
+            input.charts = Some(charts(path).await?);
         }
         if let Some(files) = &spec.root_ca {
             input.root = Some(root(files, now).await?);
@@ -77,12 +77,19 @@ pub async fn root(files: &RootCaFiles, now: Timestamp) -> Result<Root> {
     })
 }
 
-async fn directory(folder: &Path) -> Result<()> {
-    match tokio::fs::metadata(folder).await {
-        Ok(metadata) if metadata.is_dir() => Ok(()),
-        Ok(_) => Err(Error::new(ErrorKind::Config, format!("the charts {} are no folder", folder.display()))
-            .hint("name the folder that holds the charts base, istiod and gateway, as folders or as .tgz archives")),
-        Err(error) => Err(unreadable("the folder of charts", folder, error)),
+async fn charts(path: &Path) -> Result<ChartSource> {
+    let name = path.to_string_lossy();
+    let archive = name.ends_with(".tgz") || name.ends_with(".tar.gz");
+    match tokio::fs::metadata(path).await {
+        Ok(metadata) if metadata.is_dir() => Ok(ChartSource::Folder(path.to_owned())),
+        Ok(metadata) if metadata.is_file() && archive => Ok(ChartSource::Archive(path.to_owned())),
+        Ok(_) => {
+            let message = format!("the charts {} are neither a folder nor a .tgz or .tar.gz archive", path.display());
+            Err(Error::new(ErrorKind::Config, message)
+                .hint("name the folder that holds the charts base, istiod and gateway, as folders or as .tgz archives")
+                .hint("or one archive that has the three as folders, such as a release of Istio"))
+        }
+        Err(error) => Err(unreadable("the charts", path, error)),
     }
 }
 

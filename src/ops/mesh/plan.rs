@@ -1,6 +1,7 @@
 //! What all clusters of a mesh have in common, decided before the first of them gets a part of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,11 +13,11 @@ use super::offline::Offline;
 use super::trust;
 use crate::domain::fleet::Fleet;
 use crate::domain::istio::{self, Charts, Install, Member, Operator};
-use crate::domain::mesh::MeshSpec;
 use crate::domain::mesh::objects::SampleImages;
 use crate::domain::mesh::spec::{DEFAULT_HUB, DEFAULT_ISTIO_VERSION, network_name};
+use crate::domain::mesh::{IstioSpec, MeshSpec};
 use crate::domain::pki::Root;
-use crate::ops::charts::{ChartSource, Download, LoadError, PerChart, load};
+use crate::ops::charts::{ChartSource, Download, LoadError, load};
 use crate::ops::context::{Kindmesh, Outcome, Scope};
 use crate::ops::error::{Error, ErrorKind, Result};
 use crate::ops::image::NodeImage;
@@ -102,9 +103,9 @@ impl Request {
             },
             async {
                 let source = match (input.charts, carried) {
-                    (Some(folder), _) => ChartSource::Folder(folder),
-                    (None, Some(_)) => return Ok(None),
-                    (None, None) => download(km, &spec)?,
+                    (Some(charts), _) => charts,
+                    (None, Some(_)) if !spec.istio.asks_for_download() => return Ok(None),
+                    (None, carried) => ChartSource::Download(download(km.cache_dir.as_ref(), &spec.istio, carried)?),
                 };
                 scope
                     .step("find Istio's charts", CHARTS_DEADLINE, async { load(&source).await.map(Outcome::unchanged).map_err(no_charts) })
@@ -226,22 +227,26 @@ fn same_version(charts: &Charts, spec: &MeshSpec, carried: Option<&NodeImage>) -
     }
 }
 
-fn download(km: &Kindmesh, spec: &MeshSpec) -> Result<ChartSource> {
-    let version = match &spec.istio.version {
+/// The download of the version that is asked for, or that the images are of.
+fn download(cache: Option<&PathBuf>, istio: &IstioSpec, carried: Option<&NodeImage>) -> Result<Download> {
+    let version = match &istio.version {
         Some(version) => version.clone(),
-        None => DEFAULT_ISTIO_VERSION.parse().map_err(|error| Error::new(ErrorKind::Config, format!("{error}")))?,
+        None => {
+            let version = carried.and_then(|image| image.istio.as_deref()).unwrap_or(DEFAULT_ISTIO_VERSION);
+            version.parse().map_err(|error| Error::new(ErrorKind::Config, format!("{error}")))?
+        }
     };
-    let Some(cache) = km.cache_dir.clone() else {
+    let Some(cache) = cache.cloned() else {
         return Err(Error::new(ErrorKind::Config, "Istio's charts have to be downloaded, and there is no folder to keep them in")
-            .hint("name a folder that has them with --istio-charts, or set HOME"));
+            .hint("name a folder or an archive that has them with --istio-charts, or set HOME"));
     };
-    Ok(ChartSource::Download(Download { version, repositories: Vec::new(), digests: PerChart::default(), cache }))
+    Ok(Download { version, repositories: istio.repositories.clone(), digests: istio.digests.clone(), cache })
 }
 
 fn no_charts(error: LoadError) -> Error {
     Error::new(ErrorKind::Config, "Istio's charts cannot be had")
         .because(error)
-        .hint("name a folder that has base, istiod and gateway with --istio-charts")
+        .hint("name a folder or an archive that has base, istiod and gateway with --istio-charts")
         .hint("or use a node image that carries Istio: `kindmesh build node-image`")
 }
 
@@ -251,5 +256,34 @@ impl MeshPlan {
     /// The objects of a cluster.
     pub(super) fn install(&self, cluster: &str) -> Result<&Install> {
         self.installs.get(cluster).ok_or_else(|| Error::new(ErrorKind::Config, format!("cluster {cluster} is not part of the mesh")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::digest::Digest;
+
+    fn asked(istio: &IstioSpec, carried: Option<&str>) -> Result<Download> {
+        let image = carried.map(|istio| NodeImage { reference: "node".to_owned(), istio: Some(istio.to_owned()) });
+        download(Some(&"cache".into()), istio, image.as_ref())
+    }
+
+    #[test]
+    fn a_download_is_what_the_description_asks_for() {
+        let digest = Digest::of(b"gateway");
+        let mut istio = IstioSpec { repositories: vec!["oci://registry.example/charts".parse().unwrap()], ..IstioSpec::default() };
+        istio.digests.gateway = Some(digest.clone());
+        assert!(istio.asks_for_download());
+        let plain = asked(&istio, None).unwrap();
+        assert_eq!((plain.version.to_string().as_str(), &plain.repositories), (DEFAULT_ISTIO_VERSION, &istio.repositories));
+        assert_eq!((plain.digests.gateway, plain.digests.base, plain.cache), (Some(digest), None, "cache".into()));
+        assert_eq!(asked(&istio, Some("1.30.4")).unwrap().version.to_string(), "1.30.4", "charts fit the images");
+        istio.version = Some("1.32.0".parse().unwrap());
+        assert_eq!(asked(&istio, Some("1.32.0")).unwrap().version.to_string(), "1.32.0");
+        let nowhere = download(None, &istio, None).unwrap_err();
+        assert!(nowhere.to_string().contains("no folder to keep them in"), "{nowhere}");
+        istio.charts = Some("here".into());
+        assert!(!istio.asks_for_download(), "charts that are there are stronger");
     }
 }

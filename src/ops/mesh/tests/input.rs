@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::domain::mesh::{IstioSpec, MeshSpec, RootCaFiles};
+use crate::ops::charts::ChartSource;
 use crate::ops::error::ErrorKind;
 use crate::ops::mesh::input::MeshInput;
 
@@ -43,7 +44,10 @@ async fn every_file_is_read() {
     assert!(input.values[1].1.is_empty());
     assert_eq!(input.operator.unwrap().1, "kind: IstioOperator\n");
     assert_eq!(input.root, Some(root));
-    assert_eq!(input.charts.as_deref(), Some(dir));
+    assert_eq!(input.charts, Some(ChartSource::Folder(dir.to_path_buf())));
+    let archive = write(dir, "istio-1.31.1.tar.gz", "");
+    let spec = istio(IstioSpec { charts: Some(archive.clone()), ..IstioSpec::default() });
+    assert_eq!(MeshInput::read(&spec, now()).await.unwrap().charts, Some(ChartSource::Archive(archive)));
     assert_eq!(MeshInput::read(&MeshSpec::default(), now()).await.unwrap(), MeshInput::default());
 }
 
@@ -56,7 +60,7 @@ async fn what_is_missing_is_told_by_its_name() {
     let spec = istio(IstioSpec { values_files: vec![dir.join("none")], ..IstioSpec::default() });
     assert_eq!(refusal(&spec, dir).await, missing("the values file"));
     assert_eq!(refusal(&istio(IstioSpec { operator: none(), ..IstioSpec::default() }), dir).await, missing("the IstioOperator file"));
-    assert_eq!(refusal(&istio(IstioSpec { charts: none(), ..IstioSpec::default() }), dir).await, missing("the folder of charts"));
+    assert_eq!(refusal(&istio(IstioSpec { charts: none(), ..IstioSpec::default() }), dir).await, missing("the charts"));
     let certificate = write(dir, "ca.pem", root().certificate());
     let of = |certificate: PathBuf, key: PathBuf| MeshSpec { root_ca: Some(RootCaFiles { certificate, key }), ..MeshSpec::default() };
     assert_eq!(refusal(&of(dir.join("none"), certificate.clone()), dir).await, missing("the root certificate"));
@@ -72,7 +76,7 @@ async fn what_is_not_what_it_should_be_is_told() {
     let dir = folder.path();
     let file = write(dir, "file", "");
     let (kind, text) = refusal(&istio(IstioSpec { charts: Some(file), ..IstioSpec::default() }), dir).await;
-    assert_eq!((kind, text.as_str()), (ErrorKind::Config, "the charts $DIR/file are no folder"));
+    assert_eq!((kind, text.as_str()), (ErrorKind::Config, "the charts $DIR/file are neither a folder nor a .tgz or .tar.gz archive"));
     for (text, words) in [
         ("- a\n", "it holds no mapping"),
         ("text\n", "it holds no mapping"),
