@@ -16,6 +16,7 @@ use super::exit::Exit;
 use super::output::Printer;
 use super::summary::Summary;
 use super::timings::Timings;
+use crate::domain::digest::Digest;
 use crate::domain::fleet::Fleet;
 use crate::domain::fleet_builder::DEFAULT_CLUSTERS;
 use crate::domain::fleet_file;
@@ -239,13 +240,15 @@ impl Session {
     /// fleet is made of.
     ///
     /// # Errors
-    /// As [`Session::fleet_file`]; also when the manifest cannot be had.
+    /// As [`Session::fleet_file`]; also when the manifest cannot be had, or is not the one that is to be trusted.
     pub async fn fleet_file_as(&self, named: Option<&Path>, look: bool, parse: Parse) -> Result<Option<Fleet>, CliError> {
         let Some(mut fleet) = self.described(named, look, parse).await? else { return Ok(None) };
         if let Some(metallb) = &mut fleet.addons.metallb
             && let Some(place) = &metallb.manifest_from
         {
-            metallb.manifest = Some(self.or_cancelled(manifest(place, folder_of(named))).await?);
+            let text = self.or_cancelled(manifest(place, folder_of(named))).await?;
+            trusted(place, &text, metallb.manifest_digest.as_ref())?;
+            metallb.manifest = Some(text);
         }
         Ok(Some(fleet))
     }
@@ -320,9 +323,27 @@ fn read(path: &Path) -> Result<String, CliError> {
     read_file(path, "the fleet file")
 }
 
+fn is_url(place: &str) -> bool {
+    place.starts_with("http://") || place.starts_with("https://")
+}
+
+/// Holds a manifest against the digest that the fleet file has of it. What comes from elsewhere needs one: it gets the
+/// rights of whoever runs the cluster.
+fn trusted(place: &str, manifest: &str, expected: Option<&Digest>) -> Result<(), CliError> {
+    let found = Digest::of(manifest.as_bytes());
+    let message = match expected {
+        Some(expected) if *expected == found => return Ok(()),
+        None if !is_url(place) => return Ok(()),
+        Some(expected) => format!("the manifest of MetalLB from {place} has the digest {found}, and `manifestDigest` is {expected}"),
+        None => format!("the manifest of MetalLB from {place} is held against no digest; what came has {found}"),
+    };
+    let hint = format!("look at it, and if it is what you want, write `manifestDigest: {found}` beside `manifest` in the fleet file");
+    Err(CliError::new(Exit::Config, message).hint(hint))
+}
+
 /// Text of the manifest that a fleet file in `folder` names by path or URL.
 async fn manifest(place: &str, folder: &Path) -> Result<String, CliError> {
-    if place.starts_with("http://") || place.starts_with("https://") {
+    if is_url(place) {
         return fetch_text(place).await.map_err(|error| {
             CliError::from_error(Exit::Failure, &error)
                 .hint("save it beside the fleet file and name that file in `addons.metallb.manifest`")

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnetwork::{Ipv4Network, Ipv6Network};
 use serde::{Deserialize, Serialize};
 
+use super::digest::Digest;
 use super::lease::Lease;
 use super::mesh::MeshSpec;
 use super::name::{ClusterName, FleetName};
@@ -113,6 +114,8 @@ pub struct MetalLb {
     /// Path or URL of another manifest, as a fleet file names it; who read that file reads this one
     /// too and puts its text into `manifest`.
     pub manifest_from: Option<String>,
+    /// SHA-256 that the text of the other manifest must have; one that a fleet file names by URL has to have one.
+    pub manifest_digest: Option<Digest>,
     /// Controller image in place of the pinned one.
     pub controller_image: Option<String>,
     /// Speaker image in place of the pinned one.

@@ -1,5 +1,7 @@
 //! Fleet files that are none: where, what, and what was meant.
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,9 @@ fn refused(text: &str) -> String {
     sealed.run(&["up", "-f", "fleet.yaml"]).failed(3)
 }
 
+/// SHA-256 of nothing, and one of something else.
+const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+const OTHER: &str = "sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb";
 const HEAD: &str = "apiVersion: kindmesh.dev/v1alpha1\nkind: Fleet\n";
 
 #[test]
@@ -68,9 +73,56 @@ fn a_manifest_is_read_from_beside_the_file() {
     assert!(said.contains("fleets/lb.yaml"), "{said}");
     sealed.write("fleets/lb.yaml", "");
     let _ = sealed.run(&["up", "-f", "fleets/a.yaml"]).failed(4);
+    // A file needs no digest, and is held against one that is given.
+    for (digest, code) in [(EMPTY, 4), (OTHER, 3)] {
+        sealed.write("fleets/c.yaml", &format!("{HEAD}addons:\n  metallb:\n    manifest: lb.yaml\n    manifestDigest: {digest}\n"));
+        let said = sealed.run(&["up", "-f", "fleets/c.yaml"]).failed(code);
+        let told = format!("from lb.yaml has the digest {EMPTY}, and `manifestDigest` is {OTHER}");
+        assert_eq!(said.contains(&told), code == 3, "{said}");
+    }
     sealed.write("fleets/b.yaml", &format!("{HEAD}addons:\n  metallb:\n    manifest: http://127.0.0.1:1/lb.yaml\n"));
     let said = sealed.run(&["up", "-f", "fleets/b.yaml"]).failed(1);
     assert!(said.contains("fetch http://127.0.0.1:1/lb.yaml") && said.contains("hint: "), "{said}");
+}
+
+/// A manifest rules the cluster: who serves it must not be able to change it unseen.
+#[test]
+fn a_manifest_from_elsewhere_needs_a_digest() {
+    let sealed = Sealed::new();
+    let url = format!("http://{}/lb.yaml", serve(""));
+    let up = |digest: &str, code: i32| {
+        sealed.write("fleet.yaml", &format!("{HEAD}addons:\n  metallb:\n    manifest: {url}\n{digest}"));
+        sealed.run(&["up", "-f", "fleet.yaml"]).failed(code)
+    };
+    let said = up("", 3);
+    assert!(said.contains(&format!("from {url} is held against no digest; what came has {EMPTY}")), "{said}");
+    assert!(said.contains(&format!("hint: look at it, and if it is what you want, write `manifestDigest: {EMPTY}` beside")), "{said}");
+    let said = up(&format!("    manifestDigest: {OTHER}\n"), 3);
+    assert!(said.contains(&format!("has the digest {EMPTY}, and `manifestDigest` is {OTHER}")) && said.contains("hint: "), "{said}");
+    // As far as to the engine, where nobody listens.
+    let said = up(&format!("    manifestDigest: {EMPTY}\n"), 4);
+    assert!(!said.contains("digest"), "{said}");
+}
+
+/// Answers everything with this text, until the test's process ends. Where it listens.
+fn serve(text: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut request = Vec::new();
+            let mut part = [0; 1024];
+            while !request.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut part) {
+                    Ok(read @ 1..) => request.extend_from_slice(&part[..read]),
+                    _ => break,
+                }
+            }
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}", text.len());
+        }
+    });
+    address
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use ipnetwork::Ipv4Network;
 
 use super::{ClusterBuilder, DEFAULT_CLUSTERS, FleetBuilder, FleetError, Place, Problem, deadlines, mesh, network, subnets};
+use crate::domain::digest::Digest;
 use crate::domain::fleet::{Addons, ClusterSpec, DEFAULT_POOL_SIZE, Fleet, MIN_POOL_SIZE};
 use crate::domain::image::ImageRef;
 use crate::domain::lease::Lease;
@@ -52,6 +53,15 @@ pub(super) fn build(builder: FleetBuilder) -> Result<Fleet, FleetError> {
     }
     let mesh = builder.mesh.map(mesh::spec).transpose()?;
     if let Some(metallb) = &builder.metallb {
+        if let Some(expected) = &metallb.manifest_digest {
+            let fail = |problem| Err(FleetError { place: Place::MetalLb("manifestDigest"), problem });
+            match metallb.manifest.as_ref().map(|text| Digest::of(text.as_bytes())) {
+                // The text of one that is only named is read, and checked, by who reads the file.
+                None if metallb.manifest_from.is_none() => return fail(Problem::Alone { other: "manifest" }),
+                Some(found) if found != *expected => return fail(Problem::OtherManifest { expected: expected.clone(), found }),
+                None | Some(_) => {}
+            }
+        }
         for (field, image) in [("controllerImage", &metallb.controller_image), ("speakerImage", &metallb.speaker_image)] {
             parsed::<ImageRef>(Place::MetalLb(field), image.as_deref())?;
         }

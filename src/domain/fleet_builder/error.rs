@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use ipnetwork::Ipv4Network;
 
-use crate::domain::digest::DigestError;
+use crate::domain::digest::{Digest, DigestError};
 use crate::domain::fleet::MIN_POOL_SIZE;
 use crate::domain::image::ImageError;
 use crate::domain::istio::RepositoryError;
@@ -226,6 +226,14 @@ pub enum Problem {
     /// No digest.
     #[error(transparent)]
     Digest(#[from] DigestError),
+    /// A manifest with another digest than it must have.
+    #[error("the manifest has the digest {found}, not {expected}")]
+    OtherManifest {
+        /// What it should have.
+        expected: Digest,
+        /// What it has.
+        found: Digest,
+    },
     /// Something about a download where nothing is downloaded.
     #[error("it is about a download, and {other} says where the charts are; leave one of them out")]
     InVain {

@@ -1,6 +1,7 @@
 use ipnetwork::Ipv4Network;
 
 use super::*;
+use crate::domain::digest::Digest;
 
 fn error(builder: FleetBuilder) -> String {
     builder.build().unwrap_err().to_string()
@@ -121,6 +122,10 @@ fn numbers_are_checked() {
     assert!(error(Fleet::builder("t").kubernetes_version("1.34")).starts_with("kubernetesVersion: '1.34' is no Kubernetes version"));
     assert!(error(Fleet::builder("t").image("A B")).starts_with("image: 'A B' is no image reference"));
     assert_eq!(error(Fleet::builder("t").metallb(None).sample(true)), "addons: the sample needs MetalLB");
+    let manifest = |text: &str| MetalLb { manifest: Some(text.to_owned()), manifest_digest: Some(Digest::of(b"a")), ..MetalLb::default() };
+    assert!(Fleet::builder("t").metallb(Some(manifest("a"))).build().is_ok());
+    let told = format!("addons.metallb.manifestDigest: the manifest has the digest {}, not {}", Digest::of(b"b"), Digest::of(b"a"));
+    assert_eq!(error(Fleet::builder("t").metallb(Some(manifest("b")))), told);
     let timeouts = Timeouts { cluster_ready: Duration::ZERO, ..Timeouts::default() };
     assert_eq!(error(Fleet::builder("t").timeouts(timeouts)), "timeouts.clusterReady: a deadline is longer than nothing");
 }

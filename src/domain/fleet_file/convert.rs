@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::at::{At, Places, Position, position};
 use super::mesh::MeshShape;
-use super::shape::{AddonsShape, ClusterShape, ClustersShape, FleetShape, NetworkShape, TimeoutsShape};
+use super::shape::{AddonsShape, ClusterShape, ClustersShape, FleetShape, MetalLbSettings, NetworkShape, TimeoutsShape};
 use super::switch::SwitchOr;
 use super::{API_VERSION, Fault, KIND, duration, mesh};
+use crate::domain::digest::Digest;
 use crate::domain::fleet::{Fleet, MetalLb, Timeouts};
-use crate::domain::fleet_builder::{ClusterBuilder, DEFAULT_FLEET, FleetBuilder, MeshBuilder, NetworkBuilder, Place};
+use crate::domain::fleet_builder::{ClusterBuilder, DEFAULT_FLEET, FleetBuilder, FleetError, MeshBuilder, NetworkBuilder, Place, Problem};
 
 /// A fleet as a file describes it, not yet checked, and where everything stands.
 pub(super) struct Read {
@@ -118,6 +119,7 @@ fn addons_of(places: &mut Places, shape: &AddonsShape, builder: FleetBuilder) ->
         Some((_, SwitchOr::Settings(settings))) => builder.metallb(Some(MetalLb {
             manifest: None,
             manifest_from: places.note(Place::MetalLb("manifest"), &settings.manifest).cloned(),
+            manifest_digest: manifest_digest(places, settings)?,
             controller_image: places.note(Place::MetalLb("controllerImage"), &settings.controller_image).cloned(),
             speaker_image: places.note(Place::MetalLb("speakerImage"), &settings.speaker_image).cloned(),
         })),
@@ -127,6 +129,12 @@ fn addons_of(places: &mut Places, shape: &AddonsShape, builder: FleetBuilder) ->
         Some(sample) => builder.sample(*sample),
         None => builder,
     })
+}
+
+fn manifest_digest(places: &mut Places, settings: &MetalLbSettings) -> Result<Option<Digest>, Refused> {
+    let place = Place::MetalLb("manifestDigest");
+    let Some(text) = places.note(place, &settings.manifest_digest) else { return Ok(None) };
+    text.parse().map(Some).map_err(|error| (places.find(place), FleetError { place, problem: Problem::Digest(error) }.into()))
 }
 
 fn mesh_of(places: &mut Places, shape: &SwitchOr<MeshShape>, with_mesh: bool, builder: FleetBuilder) -> Result<FleetBuilder, Refused> {

@@ -153,8 +153,10 @@ pub(super) struct AddonsShape {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "MetalLB")]
 pub(super) struct MetalLbSettings {
-    /// Path or URL of another manifest in place of the built-in one.
+    /// Path, seen from this file, or URL of another manifest in place of the built-in one.
     pub(super) manifest: Option<At<String>>,
+    /// SHA-256 of that manifest, as sha256: and 64 hexadecimal digits. One from a URL has to have it.
+    pub(super) manifest_digest: Option<At<String>>,
     /// Controller image in place of the pinned one.
     pub(super) controller_image: Option<At<String>>,
     /// Speaker image in place of the pinned one.
