@@ -11,6 +11,7 @@ mod prune;
 mod resize;
 mod rest;
 mod revive;
+pub(super) mod server;
 mod spawn;
 
 use std::collections::BTreeMap;

@@ -146,3 +146,6 @@ async fn access(member: &Member<'_>, deadline: Deadline, seen: Observer<'_>) -> 
     }
     Err(Error::new(ErrorKind::Cluster, format!("cluster {} does not accept the token that it made itself", member.name)))
 }
+
+#[cfg(test)]
+mod tests;

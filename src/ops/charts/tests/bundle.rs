@@ -1,7 +1,7 @@
 //! One archive that has everything.
 
 use super::super::*;
-use super::server::{archive, files, gzip};
+use super::packed::{archive, files, gzip};
 use crate::domain::istio::Charts;
 
 /// What a test packs: path and content, or where a link leads.

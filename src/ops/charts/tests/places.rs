@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::super::*;
-use super::server::{archive, files, gzip, packed};
+use super::packed::{archive, files, gzip, packed};
 
 async fn from_folder(folder: &Path) -> Result<String> {
     load(&ChartSource::Folder(folder.to_path_buf())).await.map(|charts| charts.version().to_owned())

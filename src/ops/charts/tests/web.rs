@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::super::*;
-use super::server::{Server, answer, packed};
+use super::packed::packed;
+use crate::ops::tests::server::{Server, answer};
 
 const VERSION: &str = "1.30.7";
 
@@ -126,7 +127,13 @@ async fn trouble_is_told_with_its_place() {
     let mut both = download(&format!("http://{}/nothing", server.host), cache.path());
     both.repositories.push("oci://127.0.0.1:1/x".parse().unwrap());
     let error = get(&both).await.unwrap_err().to_string();
-    assert!(error.contains("404") && error.contains("127.0.0.1:1") && error.contains("`mesh.istio.charts`") && error.contains("`mesh.istio.repositories`"), "{error}");
+    assert!(
+        error.contains("404")
+            && error.contains("127.0.0.1:1")
+            && error.contains("`mesh.istio.charts`")
+            && error.contains("`mesh.istio.repositories`"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

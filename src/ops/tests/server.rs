@@ -1,18 +1,15 @@
-//! A small web server, and small charts.
+//! A small web server.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 /// A server that answers as it was told and remembers what it was asked.
-pub(super) struct Server {
+pub(in crate::ops) struct Server {
     /// `127.0.0.1:PORT`.
-    pub(super) host: String,
+    pub(in crate::ops) host: String,
     pages: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
@@ -20,7 +17,8 @@ pub(super) struct Server {
 // === impl Server ===
 
 impl Server {
-    pub(super) async fn start() -> Self {
+    /// Starts one that has no pages; it ends with the test.
+    pub(in crate::ops) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let server = Self { host, pages: Arc::default(), asked: Arc::default() };
@@ -50,60 +48,25 @@ impl Server {
         server
     }
 
-    pub(super) fn page(&self, path: &str, body: &[u8]) {
+    /// What is there under a path.
+    pub(in crate::ops) fn page(&self, path: &str, body: &[u8]) {
         self.answer(path, answer("200 OK", "", body));
     }
 
-    pub(super) fn answer(&self, path: &str, answer: Vec<u8>) {
+    /// The answer to a path, or to `PATH by TOKEN` for who brings that `Authorization`.
+    pub(in crate::ops) fn answer(&self, path: &str, answer: Vec<u8>) {
         self.pages.lock().unwrap().insert(path.to_owned(), answer);
     }
 
-    pub(super) fn asked(&self) -> Vec<String> {
+    /// `PATH by TOKEN` of every request, `nobody` being who brings none.
+    pub(in crate::ops) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }
 
-pub(super) fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+/// An answer as it goes over the wire.
+pub(in crate::ops) fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let mut answer = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len()).into_bytes();
     answer.extend_from_slice(body);
     answer
-}
-
-/// The files of a chart that renders to one config map.
-pub(super) fn files(name: &str, version: &str) -> Vec<(String, String)> {
-    vec![
-        ("Chart.yaml".to_owned(), format!("apiVersion: v2\nname: {name}\nversion: {version}\n")),
-        ("values.yaml".to_owned(), "a: 1\n".to_owned()),
-        ("templates/a.yaml".to_owned(), "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n".to_owned()),
-    ]
-}
-
-/// A packed chart.
-pub(super) fn packed(name: &str, version: &str) -> Vec<u8> {
-    let files = files(name, version);
-    let named: Vec<(String, &[u8])> = files.iter().map(|(path, text)| (format!("{name}/{path}"), text.as_bytes())).collect();
-    archive(&named)
-}
-
-/// An archive with these files, whatever their names.
-pub(super) fn archive(files: &[(String, &[u8])]) -> Vec<u8> {
-    let mut tar = Vec::new();
-    for (path, content) in files {
-        let mut header = tar::Header::new_ustar();
-        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
-        header.set_size(content.len() as u64);
-        header.set_mode(0o644);
-        header.set_cksum();
-        tar.extend_from_slice(header.as_bytes());
-        tar.extend_from_slice(content);
-        tar.resize(tar.len().next_multiple_of(512), 0);
-    }
-    tar.resize(tar.len() + 1024, 0);
-    gzip(&tar)
-}
-
-pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
