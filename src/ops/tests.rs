@@ -3,6 +3,7 @@
 mod diff;
 mod down;
 mod expiry;
+mod image;
 mod mesh;
 mod network;
 mod preflight;
