@@ -102,6 +102,30 @@ async fn it_is_installed_once_and_says_what_it_waits_for() {
     assert!(sample.apply(&server, seconds(30), &|_| {}).await.unwrap().is_unchanged());
 }
 
+/// A manifest of the user's own: the text of the built-in one, as a file that was saved and is named.
+#[tokio::test]
+async fn a_manifest_of_ones_own_is_installed_once() {
+    let process = tokio::task::spawn_blocking(|| Server::start("metallb-own")).await.unwrap();
+    let server = process.ready().await;
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/metallb");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    let texts: Vec<String> = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let install = Install { manifest: Some(texts.join("\n---\n")), ..Install::new(pool().into()) };
+
+    let applied = install.apply(&server, seconds(30), &|_| {}).await.unwrap();
+    assert!(applied.objects.len() > 10, "{applied:?}");
+    assert_eq!(applied.changed(), applied.objects.len());
+    let again = install.apply(&server, seconds(30), &|_| {}).await.unwrap();
+    assert_eq!(again.objects.len(), applied.objects.len());
+    assert!(again.is_unchanged(), "{again:?}");
+    assert_eq!(read_pools(&server, Duration::from_secs(5)).await.unwrap(), [pool()]);
+    // And so is the built-in one, whose text it is.
+    let built_in = Install::new(pool().into()).apply(&server, seconds(30), &|_| {}).await.unwrap();
+    assert!(built_in.is_unchanged(), "{built_in:?}");
+}
+
 /// MetalLB's own controller on our definitions, with the rights we give it and no others.
 ///
 /// The speaker is left to whole clusters: it would announce on this machine's interfaces.
