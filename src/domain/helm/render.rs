@@ -31,6 +31,8 @@ pub struct RenderedFile {
     pub path: String,
     /// The objects, in the order in which they stand in it.
     pub objects: Vec<Object>,
+    /// Where each of them begins: a line, from 1, of what the file rendered to.
+    pub lines: Vec<usize>,
 }
 
 /// Renders a chart: its own values below `values`, every template run, what they yield read as objects.
@@ -88,7 +90,8 @@ pub fn render_files(chart: &Chart, release: &Release, values: &Json) -> Result<V
     for (file, text) in definitions.chain(texts.iter().map(|(file, text)| (*file, text))) {
         let objects = split::objects(&name, file, text)?;
         if !objects.is_empty() {
-            files.push(RenderedFile { path: file.to_owned(), objects });
+            let (lines, objects) = objects.into_iter().unzip();
+            files.push(RenderedFile { path: file.to_owned(), objects, lines });
         }
     }
     Ok(files)

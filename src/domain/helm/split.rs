@@ -4,8 +4,8 @@ use super::error::{RenderError, RenderProblem};
 use super::yaml;
 use crate::domain::manifest::Object;
 
-/// Reads the objects of a rendered file in their order.
-pub(super) fn objects(chart: &str, file: &str, text: &str) -> Result<Vec<Object>, RenderError> {
+/// Reads the objects of a rendered file in their order, each with the line where its document begins.
+pub(super) fn objects(chart: &str, file: &str, text: &str) -> Result<Vec<(usize, Object)>, RenderError> {
     let fail = |line: usize, problem: RenderProblem| RenderError { chart: chart.to_owned(), file: Some(file.to_owned()), line, problem };
     let mut objects = Vec::new();
     for (first, document) in documents(text) {
@@ -23,7 +23,7 @@ pub(super) fn objects(chart: &str, file: &str, text: &str) -> Result<Vec<Object>
         if object.value().pointer("/metadata/annotations").and_then(|annotations| annotations.get("helm.sh/hook")).is_some() {
             return Err(fail(first, RenderProblem::Unsupported(format!("{object} is a hook, which only Helm itself runs"))));
         }
-        objects.push(object);
+        objects.push((first, object));
     }
     Ok(objects)
 }

@@ -15,8 +15,8 @@ pub enum InstallError {
     Render(#[from] RenderError),
     /// A chart does not yield what a mesh needs.
     #[error(
-        "chart {chart} rendered without {}; the mesh needs it: check the values that leave it out, or use charts that have it",
-        objects.join(", ")
+        "render chart {chart}: it renders to no {}; the mesh needs it: check the values that leave it out, or use charts that have it",
+        objects.join(", no ")
     )]
     Missing {
         /// Name and version of the chart.
@@ -25,7 +25,10 @@ pub enum InstallError {
         objects: Vec<String>,
     },
     /// A chart yields something nobody has thought of.
-    #[error("chart {chart} rendered {object} ({file}), which is not known to belong to Istio's {chart}; nothing of it is installed")]
+    #[error(
+        "render chart {chart}: {file}:{line}: it renders to {object}, which is not known to belong to Istio's {chart}; nothing of it is \
+         installed"
+    )]
     Unexpected {
         /// Name and version of the chart.
         chart: String,
@@ -33,5 +36,7 @@ pub enum InstallError {
         object: String,
         /// The file of the chart it came from.
         file: String,
+        /// Line where it begins, from 1, of what the file rendered to.
+        line: usize,
     },
 }

@@ -123,8 +123,13 @@ impl Expected {
             return Err(InstallError::Missing { chart: chart.to_owned(), objects });
         }
         for file in files {
-            if let Some(object) = file.objects.iter().find(|object| !self.knows(object)) {
-                return Err(InstallError::Unexpected { chart: chart.to_owned(), object: object.to_string(), file: file.path.clone() });
+            if let Some((object, line)) = file.objects.iter().zip(&file.lines).find(|(object, _)| !self.knows(object)) {
+                return Err(InstallError::Unexpected {
+                    chart: chart.to_owned(),
+                    object: object.to_string(),
+                    file: file.path.clone(),
+                    line: *line,
+                });
             }
         }
         Ok(())

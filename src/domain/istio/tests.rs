@@ -112,9 +112,12 @@ fn what_is_missing_and_what_is_too_much_is_named() {
     assert!(error.to_string().contains("CustomResourceDefinition gateways.networking.istio.io"), "{error}");
 
     let error = install(&charts(gateway(&[("Secret", "surprise")])), &alone, &Value::Null, &Value::Null).unwrap_err().to_string();
-    assert!(error.contains("chart gateway-1.31.1 rendered Secret surprise (templates/all.yaml)"), "{error}");
+    assert!(
+        error.contains("render chart gateway-1.31.1: templates/all.yaml:21: it renders to Secret surprise, which is not known"),
+        "{error}"
+    );
     let error = install(&charts(chart_without_service()), &alone, &Value::Null, &Value::Null).unwrap_err().to_string();
-    assert!(error.contains("chart gateway-1.31.1 rendered without Service istio-eastwestgateway"), "{error}");
+    assert!(error.contains("render chart gateway-1.31.1: it renders to no Service istio-eastwestgateway; the mesh needs it"), "{error}");
 }
 
 fn chart_without_service() -> Chart {
