@@ -59,7 +59,7 @@ async fn a_fleet_without_an_end_gets_one_and_what_has_an_owner_keeps_it() {
     let engine = engine();
     node(&engine, "f1-control-plane", &[]).await;
     assert_eq!(up(&engine, &fleet(None)).await, (None, false));
-    assert_eq!(up(&engine, &fleet(Some(PAST))).await.1, true);
+    assert!(up(&engine, &fleet(Some(PAST))).await.1);
     assert_eq!(over(&engine).await, 1);
 
     let held = super::engine();
@@ -68,7 +68,7 @@ async fn a_fleet_without_an_end_gets_one_and_what_has_an_owner_keeps_it() {
     let mut mine = fleet(None);
     mine.lease.owner = Some("a".parse().unwrap());
     assert_eq!(up(&held, &mine).await, (None, false));
-    assert_eq!(up(&held, &fleet(Some(PAST))).await.1, true);
+    assert!(up(&held, &fleet(Some(PAST))).await.1);
     assert_eq!(over(&held).await, 0, "its owner lives");
 }
 
