@@ -1,5 +1,6 @@
 //! On a real engine: the program killed at every step, calls of the socket that go wrong, set-ups by the hundred.
 
+use std::cell::Cell;
 use std::process::Command;
 use std::time::Duration;
 
@@ -16,68 +17,76 @@ const ONE_NODE: &str = "clusters: 1\naddons: {metallb: false}\n";
 const MESH: &str = "clusters: 2\nmesh: {}\n";
 /// Places in the installation of a mesh that are tried.
 const MESH_POINTS: usize = 10;
-/// Kills of a `down` after its beginning, in milliseconds.
-const DOWN_AFTER: [u64; 6] = [0, 50, 100, 200, 400, 800];
+/// Moments in the first step of a `down`, in milliseconds: containers go all at once, in about a second.
+const IN_DOWN: [u64; 5] = [50, 100, 200, 400, 800];
+const UP: [&str; 3] = ["up", "-f", "kindmesh.yaml"];
 
 #[test]
 fn an_up_killed_at_any_step_is_finished_by_the_next() {
     let real = Real::new("kfup", ONE_NODE);
-    let boundaries = real.killed(&["up", "-f", "kindmesh.yaml"], None);
+    let boundaries = real.boundaries(&UP);
     assert!(boundaries.len() >= 16, "fewer steps than there must be: {boundaries:?}");
     real.goes().unwrap();
     let all: Vec<usize> = (1..=boundaries.len()).collect();
     let sample = [boundaries.len() / 4, boundaries.len() * 2 / 3];
-    let failures = kills(&real, if report::all() { &all } else { &sample });
-    report::row("SIGKILL at a step of up", failures.0, &failures.1);
+    let (tried, failures) = kills(&real, if report::all() { &all } else { &sample });
+    real.row("SIGKILL at a step of up", tried, &failures);
 }
 
 #[test]
 fn a_down_killed_at_any_step_is_finished_by_the_next() {
     let real = Real::new("kfdown", ONE_NODE);
-    let afters: &[u64] = if report::all() { &DOWN_AFTER } else { &DOWN_AFTER[2..3] };
+    real.comes().unwrap();
+    let down = ["down", "--fleet", real.name.as_str()];
+    let boundaries = real.boundaries(&down).len();
+    assert!(boundaries >= 2, "it has no steps");
+    let at_steps = (1..=boundaries).map(|boundary| Moment { boundary, after: Duration::ZERO });
+    let moments: Vec<Moment> = at_steps.chain(IN_DOWN.map(|after| Moment { boundary: 1, after: Duration::from_millis(after) })).collect();
     let (mut tried, mut failures) = (0, Vec::new());
-    for after in afters {
+    for moment in if report::all() { &moments[..] } else { &moments[..1] } {
         // What follows is a `down` once, and an `up` the other time.
-        for again in [false, true].into_iter().take(if report::all() { 2 } else { 1 }) {
-            let attempt = || {
+        for again in [false, true] {
+            let mut killed = None;
+            let mut attempt = || {
                 real.comes()?;
-                let moment = Moment { boundary: 1, after: Duration::from_millis(*after) };
-                real.killed(&["down", "--fleet", &real.name], Some(moment));
+                killed = real.killed(&down, *moment);
                 if again {
                     real.comes()?;
                 }
                 real.goes()
             };
-            tried += 1;
-            failures.extend(attempt().err().map(|why: String| format!("killed {after} ms after its first step: {why}")));
+            let done = attempt();
+            println!("down, killed {} ms after boundary {}: {killed:?}", moment.after.as_millis(), moment.boundary);
+            tried += usize::from(killed.is_some());
+            failures
+                .extend(done.err().map(|why| format!("killed {} ms after boundary {}: {why}", moment.after.as_millis(), moment.boundary)));
         }
     }
-    report::row("SIGKILL at a step of down", tried, &failures);
+    real.row("SIGKILL at a step of down", tried, &failures);
 }
 
 #[test]
 #[ignore = "takes a quarter of an hour; `make faults` runs it"]
 fn a_mesh_killed_at_any_step_is_finished_by_the_next() {
     let real = Real::new("kfmesh", MESH);
-    let boundaries = real.killed(&["up", "-f", "kindmesh.yaml"], None);
+    let boundaries = real.boundaries(&UP);
     let first = boundaries.iter().position(|boundary| boundary == "finished start the scheduler").expect("a step that all clusters have");
     real.goes().unwrap();
     let points: Vec<usize> = (1..=MESH_POINTS).map(|point| first + (boundaries.len() - first) * point / (MESH_POINTS + 1)).collect();
-    let failures = kills(&real, &points);
-    report::row("SIGKILL in the installation of a mesh", failures.0, &failures.1);
+    let (tried, failures) = kills(&real, &points);
+    real.row("SIGKILL in the installation of a mesh", tried, &failures);
 }
 
-/// Kills an `up` at each of these boundaries. How many were tried, and what failed.
+/// Kills an `up` at each of these boundaries. How many were killed, and what failed.
 fn kills(real: &Real, boundaries: &[usize]) -> (usize, Vec<String>) {
-    let mut failures = Vec::new();
+    let (mut tried, mut failures) = (0, Vec::new());
     for boundary in boundaries {
-        let moment = Moment { boundary: *boundary, after: Duration::ZERO };
-        let passed = real.killed(&["up", "-f", "kindmesh.yaml"], Some(moment));
-        let place = passed.last().cloned().unwrap_or_default();
-        println!("killed at boundary {boundary}: {place}");
-        failures.extend(real.mends().err().map(|why| format!("killed at '{place}': {why}")));
+        let killed = real.killed(&UP, Moment { boundary: *boundary, after: Duration::ZERO });
+        println!("killed at boundary {boundary}: {}", killed.as_deref().unwrap_or("it had ended before"));
+        tried += usize::from(killed.is_some());
+        failures.extend(real.mends().err().map(|why| format!("killed at boundary {boundary}, '{killed:?}': {why}")));
     }
-    (boundaries.len(), failures)
+    (tried, failures)
 }
 
 /// Calls of `up` that go wrong at a real engine's socket: kind, which of its kind, how.
@@ -98,25 +107,26 @@ async fn a_real_engines_socket_that_fails_is_survived() {
     let proxy = Proxy::start(&real.dir.path().join("proxy.sock"), &real.socket(), Duration::ZERO);
     real.host = Some(format!("unix://{}", proxy.socket.display()));
     let cases = if report::all() { &CALLS[..] } else { &CALLS[..2] };
-    let mut failures = Vec::new();
+    let (mut tried, mut failures) = (0, Vec::new());
     for (kind, nth, fault) in cases {
         proxy.order(kind, *nth, *fault);
         // The first may fail; what it says is the business of the tests beside this one.
-        let (first, mended) = tokio::task::block_in_place(|| {
-            let first = real.try_run(&["up", "-f", "kindmesh.yaml"]);
-            proxy.relent();
-            (first, real.mends())
+        let (first, struck, mended) = tokio::task::block_in_place(|| {
+            let first = real.try_run(&UP);
+            (first, proxy.relent(), real.mends())
         });
-        println!("{fault} of call {nth} '{kind}': {}", first.err().unwrap_or_else(|| "survived at once".to_owned()).trim());
+        let told = if struck { "survived at once" } else { "there was no such call" };
+        println!("{fault} of call {nth} '{kind}': {}", first.err().unwrap_or_else(|| told.to_owned()).trim());
+        tried += usize::from(struck);
         failures.extend(mended.err().map(|why| format!("{fault} of call {nth} '{kind}': {why}")));
     }
-    report::row("real engine's socket, up", cases.len(), &failures);
+    tokio::task::block_in_place(|| real.row("real engine's socket, up", tried, &failures));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "two clusters, one after the other restarted; `make faults` runs it"]
+#[ignore = "a mesh of two clusters, all of it restarted; `make faults` runs it"]
 async fn containers_that_all_restart_elsewhere_are_a_fleet_again() {
-    let real = tokio::task::block_in_place(|| Real::new("kfmoved", "clusters: 2\naddons: {sample: true}\n"));
+    let real = tokio::task::block_in_place(|| Real::new("kfmoved", MESH));
     let engine = connect(&ConnectOptions::to_host(format!("unix://{}", real.socket().display()))).await.unwrap();
     let label = [format!("{}={}", labels::FLEET, real.name)];
     let attempt = async {
@@ -138,10 +148,14 @@ async fn containers_that_all_restart_elsewhere_are_a_fleet_again() {
         if addresses(&engine.list_containers(&label).await.unwrap()) == before {
             return Err("no address has moved: this tests nothing".to_owned());
         }
-        tokio::task::block_in_place(|| real.mends())
+        tokio::task::block_in_place(|| {
+            real.comes()?;
+            real.verifies()?;
+            real.goes()
+        })
     };
     let failures: Vec<String> = attempt.await.err().into_iter().collect();
-    report::row("all containers restarted, addresses moved", 1, &failures);
+    tokio::task::block_in_place(|| real.row("all containers restarted, addresses moved", 1, &failures));
 }
 
 #[test]
@@ -157,26 +171,32 @@ fn an_engine_that_restarts_is_survived() {
     let engine = owner.split('-').next().unwrap_or_default().to_owned();
     assert!(["20", "28"].contains(&engine.as_str()), "only an engine that was started here can be restarted, and this one is '{owner}'");
     let real = Real::new("kfrestart", ONE_NODE);
-    let mut failures = Vec::new();
+    let (mut tried, mut failures) = (0, Vec::new());
+    let stopped = Cell::new(false);
     let mut attempt = |what: &str, before: &dyn Fn()| {
+        stopped.set(false);
         before();
+        tried += usize::from(stopped.get());
         script(&["start", &engine]);
         failures.extend(real.mends().err().map(|why| format!("{what}: {why}")));
     };
+    let stop = || {
+        script(&["stop"]);
+        stopped.set(true);
+    };
     attempt("under a fleet that is up", &|| {
         real.comes().unwrap();
-        script(&["stop"]);
+        stop();
     });
     for boundary in [7, 14] {
+        // Whatever it says: it cannot go on without an engine.
         attempt(&format!("at boundary {boundary} of up"), &|| {
-            // Whatever it says: it cannot go on without an engine.
-            let stopped = |passed: usize| {
+            real.watched(&UP, |passed| {
                 if passed == boundary {
-                    script(&["stop"]);
+                    stop();
                 }
-            };
-            real.watched(&["up", "-f", "kindmesh.yaml"], stopped);
+            });
         });
     }
-    report::row("engine restarted in the middle", 3, &failures);
+    real.row("engine restarted in the middle", tried, &failures);
 }

@@ -16,6 +16,7 @@ mod many;
 mod proxy;
 mod real;
 mod report;
+mod rows;
 mod secrets;
 mod soak;
 mod socket;

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use crate::report;
 
 /// One fleet at a time: what an engine holds is compared before and after.
 static TURN: Mutex<()> = Mutex::new(());
@@ -76,14 +79,26 @@ impl Real {
         }
     }
 
-    /// Runs it and kills it at a moment. Returns the boundaries that were passed: `started start nodes`.
-    pub fn killed(&self, arguments: &[&str], moment: Option<Moment>) -> Vec<String> {
-        self.follow(arguments, |passed, child| {
-            let Some(moment) = moment.filter(|moment| moment.boundary == passed) else { return true };
+    /// Runs it to its end. Returns the boundaries that it passes: `started start nodes`.
+    pub fn boundaries(&self, arguments: &[&str]) -> Vec<String> {
+        let (passed, ended) = self.follow(arguments, |_, _| true);
+        assert!(ended.success(), "kindmesh {arguments:?} failed: {ended}");
+        passed
+    }
+
+    /// Runs it and kills it at a moment. Returns the boundary it was killed at; none when it ended before.
+    pub fn killed(&self, arguments: &[&str], moment: Moment) -> Option<String> {
+        const KILL: i32 = 9;
+        let (passed, ended) = self.follow(arguments, |passed, child| {
+            if passed != moment.boundary {
+                return true;
+            }
             std::thread::sleep(moment.after);
+            // Of one that has ended meanwhile its end tells.
             child.kill().unwrap();
             false
-        })
+        });
+        (ended.signal() == Some(KILL)).then(|| passed.last().cloned().unwrap_or_default())
     }
 
     /// Runs it to its end, and tells how many boundaries it has passed, at each of them.
@@ -94,8 +109,8 @@ impl Real {
         });
     }
 
-    /// Runs it as long as `go_on` says so at each boundary, and until it ends.
-    fn follow(&self, arguments: &[&str], mut go_on: impl FnMut(usize, &mut Child) -> bool) -> Vec<String> {
+    /// Runs it as long as `go_on` says so at each boundary, and until it ends: what it passed, and how it ended.
+    fn follow(&self, arguments: &[&str], mut go_on: impl FnMut(usize, &mut Child) -> bool) -> (Vec<String>, ExitStatus) {
         let mut child = self.command(arguments).args(["-o", "json"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut passed = Vec::new();
         for line in BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok) {
@@ -108,8 +123,21 @@ impl Real {
                 break;
             }
         }
-        child.wait().unwrap();
-        passed
+        let ended = child.wait().unwrap();
+        (passed, ended)
+    }
+
+    /// Notes what was tried and survived on this engine.
+    #[track_caller]
+    pub fn row(&self, kind: &str, tried: usize, failures: &[String]) {
+        report::row_on(&self.version(), kind, tried, failures);
+    }
+
+    /// The engine's name and version, as far as they matter.
+    fn version(&self) -> String {
+        let version = self.ask("/version")["Version"].as_str().unwrap_or_default().to_owned();
+        let parts: Vec<&str> = version.split('.').take(2).collect();
+        format!("Engine {}", parts.join("."))
     }
 
     /// `up` completes, every node is ready, nothing is changed by another one; `down` leaves nothing.
@@ -127,6 +155,11 @@ impl Real {
             true => Ok(()),
             false => Err(format!("after up, status says: {text}")),
         }
+    }
+
+    /// The mesh is proven.
+    pub fn verifies(&self) -> Result<(), String> {
+        self.try_run(&["verify", "-f", "kindmesh.yaml"]).map(drop)
     }
 
     /// `down` leaves nothing.

@@ -26,7 +26,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     let inputs: usize = tried.iter().flatten().sum();
     if named.is_empty() {
         // An input that was survived by none is one per target: it ends the target's process.
-        report::note("fuzzed inputs", inputs + failed, inputs);
+        report::note("fuzzed inputs", inputs + failed, inputs, &report::machine());
     }
     // As the harness of the other tests says it.
     let word = if failed == 0 { "ok" } else { "FAILED" };
