@@ -55,7 +55,7 @@ test-fleets: ## Run the tests of what tests of others use, and their examples, o
 	@scripts/test testing
 
 .PHONY: faults
-faults: ## Let everything go wrong, at every step, on the engine that answers (an hour); writes target/faults.json
+faults: ## Let everything go wrong, at every step, on the engine that answers (an hour); writes target/faults.json and the README's table
 	@scripts/test faults
 
 .PHONY: fuzz
@@ -63,7 +63,7 @@ fuzz: ## Give what is read inputs nobody would write, for long (KINDMESH_FUZZ_SE
 	@scripts/test fuzz
 
 .PHONY: soak
-soak: ## Make, look at and remove a cluster N times (N=100), on the engine that answers; writes target/soak.json
+soak: ## Make, look at and remove a cluster N times (N=100), on the engine that answers; writes target/soak.json and its row of the README's table
 	@scripts/test soak $(N)
 
 .PHONY: bench

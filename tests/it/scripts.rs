@@ -46,6 +46,61 @@ fn wrong_arguments_are_answered_with_the_usage() {
     assert!(stderr(&output).contains("no engine '19'") && stderr(&output).contains("20 and 28"), "{}", stderr(&output));
 }
 
+/// Header of the table that `scripts/faults-table` writes.
+const FAULTS_HEADER: [&str; 2] = ["| fault | tried | survived | date | machine |", "|---|---|---|---|---|"];
+
+/// Lines of a page's table of faults.
+fn faults_table(page: &str) -> Vec<&str> {
+    let between = |line: &&str| *line != "<!-- faults: end -->";
+    page.lines().skip_while(|line| *line != "<!-- faults: begin -->").skip(1).take_while(between).collect()
+}
+
+/// What nobody wrote by hand: five cells a row, counts that can be, kinds once and in order.
+#[test]
+fn the_table_of_faults_is_as_it_is_written_from_the_record() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let lines = faults_table(&readme);
+    assert_eq!(lines[..2], FAULTS_HEADER);
+    let mut kinds = Vec::new();
+    for line in &lines[2..] {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [kind, tried, survived, date, machine] = cells[..] else { panic!("not five cells: {line}") };
+        assert_eq!(*line, format!("| {kind} | {tried} | {survived} | {date} | {machine} |"));
+        let count = |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("'{text}' is no count: {line}"));
+        assert!(count(tried) > 0 && count(survived) <= count(tried), "{line}");
+        assert!(date.len() == 10 && date.matches('-').count() == 2, "'{date}' is no date: {line}");
+        assert!(machine.contains("processors") && machine.contains("Linux"), "'{machine}' is no machine: {line}");
+        kinds.push(kind);
+    }
+    assert!(kinds.len() > 10 && kinds.is_sorted_by(|a, b| a < b), "{kinds:?}");
+}
+
+#[test]
+fn the_record_of_faults_becomes_a_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let row = |kind: &str, tried: u64, survived: u64, sample: bool| serde_json::json!({"kind": kind, "tried": tried, "survived": survived, "date": "2026-01-02", "machine": "m | 1", "sample": sample});
+    let rows = [row("b", 4, 3, true), row("c", 5, 5, true), row("d", 5, 5, false)];
+    fs::write(path("faults.json"), serde_json::json!({ "rows": rows }).to_string()).unwrap();
+    let old = |kind: &str| format!("| {kind} | 9 | 9 | 2026-01-01 | old |");
+    let page = |rows: &[String]| {
+        let table = [&FAULTS_HEADER.map(str::to_owned)[..], rows].concat().join("\n");
+        format!("# before\n<!-- faults: begin -->\n{table}\n<!-- faults: end -->\n\nafter\n")
+    };
+    fs::write(path("page.md"), page(&["a", "b", "c", "d"].map(old))).unwrap();
+    let written = run("scripts/faults-table", &[&path("faults.json"), &path("page.md")]);
+    assert!(written.status.success(), "{}", stderr(&written));
+    // One that nothing is known of stays, and one that a smaller sample survived as well; failures do not wait.
+    let new = |text: &str| format!("| {text} | 2026-01-02 | m / 1 |");
+    let expected = page(&[old("a"), new("b | 4 | 3"), old("c"), new("d | 5 | 5")]);
+    assert_eq!(fs::read_to_string(path("page.md")).unwrap(), expected);
+
+    fs::write(path("page.md"), "no place").unwrap();
+    let refused = run("scripts/faults-table", &[&path("faults.json"), &path("page.md")]);
+    assert!(!refused.status.success() && stderr(&refused).contains("faults: begin"), "{}", stderr(&refused));
+    assert_eq!(fs::read_to_string(path("page.md")).unwrap(), "no place");
+}
+
 /// What was started by a process that was killed goes on in the node, and the next one starts it again.
 #[test]
 fn a_control_plane_is_started_once_however_many_start_it() {
