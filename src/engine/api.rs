@@ -169,6 +169,8 @@ pub struct VolumeInfo {
     pub name: String,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// When it was created, seconds since 1970; 0 when the engine does not tell.
+    pub created: i64,
 }
 
 /// A container as the engine describes it.

@@ -44,6 +44,8 @@ pub struct NetworkInfo {
     pub options: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// When it was created, seconds since 1970; 0 when the engine does not tell.
+    pub created: i64,
     /// Running containers attached, with their addresses.
     pub attached: Vec<AttachedContainer>,
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use bollard::models::{
     ContainerInspectResponse, ContainerSummary, EndpointSettings, ImageInspect, IpamConfig, NetworkInspect, PortMap, PortSummary,
-    SystemInfo, SystemVersion,
+    SystemInfo, SystemVersion, Volume,
 };
 use ipnetwork::IpNetwork;
 
@@ -13,7 +13,7 @@ use crate::domain::container::Protocol;
 use crate::domain::facts::HostFacts;
 use crate::domain::net::{AttachedContainer, IpamEntry, NetworkInfo};
 use crate::domain::version::EngineApiVersion;
-use crate::engine::{BoundPort, ContainerInfo, ContainerNetwork, ContainerState, ImageInfo};
+use crate::engine::{BoundPort, ContainerInfo, ContainerNetwork, ContainerState, ImageInfo, VolumeInfo};
 
 /// Version and host as facts.
 pub(super) fn facts(api_version: EngineApiVersion, version: SystemVersion, info: SystemInfo) -> HostFacts {
@@ -74,6 +74,7 @@ pub(super) fn network(answer: NetworkInspect) -> Result<NetworkInfo, String> {
         ipam,
         options: sorted(answer.options),
         labels: sorted(answer.labels),
+        created: seconds(answer.created.as_deref()),
         attached,
     })
 }
@@ -125,7 +126,7 @@ pub(super) fn container(answer: ContainerInspectResponse) -> ContainerInfo {
         state: current,
         status: running.error.unwrap_or_default(),
         labels: sorted(config.labels),
-        created: answer.created.and_then(|text| text.parse::<jiff::Timestamp>().ok()).map_or(0, jiff::Timestamp::as_second),
+        created: seconds(answer.created.as_deref()),
         // Engines say the year 1 for "never".
         started: running
             .started_at
@@ -226,6 +227,16 @@ fn protocol(text: &str) -> Protocol {
         "sctp" => Protocol::Sctp,
         _ => Protocol::Tcp,
     }
+}
+
+/// A volume.
+pub(super) fn volume(answer: Volume) -> VolumeInfo {
+    VolumeInfo { name: answer.name, labels: answer.labels.into_iter().collect(), created: seconds(answer.created_at.as_deref()) }
+}
+
+/// A time as seconds since 1970; 0 where none is told.
+fn seconds(text: Option<&str>) -> i64 {
+    text.and_then(|text| text.parse::<jiff::Timestamp>().ok()).map_or(0, jiff::Timestamp::as_second)
 }
 
 /// A container's name without its leading slash.

@@ -6,6 +6,7 @@ use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
 
 use super::client::DockerEngine;
+use super::read;
 use crate::engine::{Result, VolumeInfo};
 
 // === impl DockerEngine ===
@@ -26,8 +27,7 @@ impl DockerEngine {
         let filters = HashMap::from([("label", labels.to_vec())]);
         let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
         let answer = self.call("list volumes", &labels.join(","), self.docker.list_volumes(Some(options))).await?;
-        let read = |volume: bollard::models::Volume| VolumeInfo { name: volume.name, labels: volume.labels.into_iter().collect() };
-        Ok(answer.volumes.unwrap_or_default().into_iter().map(read).collect())
+        Ok(answer.volumes.unwrap_or_default().into_iter().map(read::volume).collect())
     }
 
     /// Removes a volume.

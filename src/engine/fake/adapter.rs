@@ -300,7 +300,8 @@ impl Engine for FakeEngine {
 
     async fn create_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
         let create = |state: &mut super::state::State| {
-            state.volumes.entry(name.to_owned()).or_insert_with(|| labels.clone());
+            let now = state.now();
+            state.volumes.entry(name.to_owned()).or_insert_with(|| (labels.clone(), now));
             Ok(())
         };
         self.call(Verb::CreateVolume, name, || Ok(()), create).await
@@ -308,8 +309,8 @@ impl Engine for FakeEngine {
 
     async fn list_volumes(&self, labels: &[String]) -> Result<Vec<VolumeInfo>> {
         let list = |state: &mut super::state::State| {
-            let found = state.volumes.iter().filter(|(_, held)| bears(held, labels));
-            Ok(found.map(|(name, labels)| VolumeInfo { name: name.clone(), labels: labels.clone() }).collect())
+            let found = state.volumes.iter().filter(|(_, (held, _))| bears(held, labels));
+            Ok(found.map(|(name, (labels, at))| VolumeInfo { name: name.clone(), labels: labels.clone(), created: *at }).collect())
         };
         self.call(Verb::ListVolumes, &labels.join(","), || Ok(Vec::new()), list).await
     }

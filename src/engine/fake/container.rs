@@ -80,8 +80,8 @@ impl State {
         }
         let id = self.id();
         let volumes: Vec<String> = spec.anonymous_volumes.iter().map(|_| self.id()).collect();
-        self.volumes.extend(volumes.iter().map(|name| (name.clone(), Default::default())));
         let created = self.now();
+        self.volumes.extend(volumes.iter().map(|name| (name.clone(), (BTreeMap::new(), created))));
         self.containers.push(Container {
             id: id.clone(),
             name: name.to_owned(),

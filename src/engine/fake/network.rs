@@ -21,6 +21,7 @@ pub(super) struct Network {
     pub gateway: Ipv4Addr,
     /// Whether the subnet was asked for: only then may addresses be fixed.
     chosen: bool,
+    created: i64,
     /// Address of each attached container by its ID.
     pub taken: BTreeMap<String, (Ipv4Addr, Option<Ipv6Addr>)>,
 }
@@ -33,7 +34,7 @@ impl Network {
     pub(super) fn default_bridge() -> Self {
         let spec = NetworkSpec { name: "bridge".to_owned(), ..NetworkSpec::default() };
         let v4: Ipv4Network = "172.17.0.0/16".parse().expect("the default bridge's subnet");
-        Self { id: "b".repeat(64), spec, v4, gateway: first(v4), chosen: false, taken: BTreeMap::new() }
+        Self { id: "b".repeat(64), spec, v4, gateway: first(v4), chosen: false, created: 0, taken: BTreeMap::new() }
     }
 
     fn entries(&self) -> Vec<IpamEntry> {
@@ -128,6 +129,7 @@ impl State {
             v4,
             gateway,
             chosen: spec.ipv4_subnet.is_some(),
+            created: self.now(),
             taken: BTreeMap::new(),
         });
         self.tell("network", "create", &spec.name, spec.labels.clone());
@@ -167,6 +169,7 @@ impl State {
             ipam: network.entries(),
             options: network.spec.options.clone(),
             labels: network.spec.labels.clone(),
+            created: network.created,
             attached: network
                 .taken
                 .iter()

@@ -17,8 +17,8 @@ pub(super) struct State {
     pub networks: Vec<Network>,
     pub containers: Vec<Container>,
     pub images: Vec<Image>,
-    /// Labels by name.
-    pub volumes: BTreeMap<String, BTreeMap<String, String>>,
+    /// Labels by name, and when each was created.
+    pub volumes: BTreeMap<String, (BTreeMap<String, String>, i64)>,
     /// Images that can be pulled, by reference, with the credentials they want.
     pub registry: BTreeMap<String, Option<RegistryCredentials>>,
     /// Whether two networks may have one name, as two racing requests can bring about on old engines.
