@@ -21,6 +21,7 @@ use super::output::{Printer, Terminals};
 use super::session::Session;
 use super::signals;
 use super::timings::Timings;
+use crate::domain::name::FleetName;
 use crate::ops::Kindmesh;
 
 /// Threads for tasks: enough to wait on many things at once, little for a small machine.
@@ -115,10 +116,8 @@ fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
         let begun = SystemTime::now();
         let result = signals::until_stopped(session.printer(), signals, session.cancel().clone(), work).await;
         match result {
-            Err(error)
-                if error.kind == Exit::Cancelled && session.cancel().is_cancelled() && error.message.starts_with(signals::AT_ONCE) =>
-            {
-                Err(signals::tell_left(error, left_since(session, begun)).await)
+            Err(error) if error.kind == Exit::Cancelled && session.cancel().is_cancelled() => {
+                tell_left(command, session, begun, error).await
             }
             result => result,
         }
@@ -131,11 +130,25 @@ fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
     }
 }
 
-/// What the command left; nothing where that cannot be told.
-async fn left_since(session: &Session, begun: SystemTime) -> Vec<String> {
+/// Adds to the error of a command that was stopped what it left: of any that had no time to end what it did, and of one
+/// that makes a fleet and ended cleanly, for which all of it stays.
+async fn tell_left(command: &Command, session: &Session, begun: SystemTime, error: CliError) -> Result<(), CliError> {
+    let fleet = session.known_fleet();
+    if error.message.starts_with(signals::AT_ONCE) {
+        // Members of a pool are fleets of their own.
+        return Err(signals::tell_left(error, left_since(session, begun, None)).await);
+    }
+    match (command, fleet) {
+        (Command::Up(_), Some(fleet)) => Err(signals::tell_left(error, left_since(session, begun, Some(&fleet))).await),
+        _ => Err(error),
+    }
+}
+
+/// What the command left, of this fleet or of all; nothing where that cannot be told.
+async fn left_since(session: &Session, begun: SystemTime, fleet: Option<&FleetName>) -> Vec<String> {
     let since = begun.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0));
     match session.connected().await {
-        Ok(engine) => Kindmesh::new(engine).begun_since(since).await.unwrap_or_default(),
+        Ok(engine) => Kindmesh::new(engine).begun_since(since, fleet).await.unwrap_or_default(),
         Err(_) => Vec::new(),
     }
 }

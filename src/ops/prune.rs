@@ -134,21 +134,33 @@ async fn end(km: &Kindmesh, fleet: &FleetName) -> Result<Option<DownReport>> {
 }
 
 impl Kindmesh {
-    /// What this process has begun since that moment (seconds since 1970, by the engine's clock) and not ended: names of
-    /// containers of fleets and of helpers, with their states, and of its locks. For who was stopped in the middle.
+    /// What was begun since that moment (seconds since 1970, by the engine's clock) and not ended: names of containers of
+    /// fleets and of helpers, with their states, of networks and volumes of fleets, and of the locks of this process. Of
+    /// this fleet only where one is named, but for helpers, which belong to none. For who was stopped in the middle.
     ///
     /// # Errors
     /// When the engine fails.
-    pub async fn begun_since(&self, since: i64) -> Result<Vec<String>> {
-        let mut containers = self.engine.list_containers(&[labels::FLEET.to_owned()]).await?;
-        containers.extend(self.engine.list_containers(&[labels::HELPER.to_owned()]).await?);
-        let recent = containers.into_iter().filter(|one| one.created >= since);
+    pub async fn begun_since(&self, since: i64, fleet: Option<&FleetName>) -> Result<Vec<String>> {
+        let engine = self.engine.as_ref();
+        let fleet = [fleet.map_or_else(|| labels::FLEET.to_owned(), |fleet| format!("{}={fleet}", labels::FLEET))];
+        let (helper, lock) = ([labels::HELPER.to_owned()], [labels::LOCK.to_owned()]);
+        // At once: who asks has little patience left.
+        let (containers, helpers, networks, volumes, locks) = tokio::try_join!(
+            engine.list_containers(&fleet),
+            engine.list_containers(&helper),
+            engine.networks_labelled(&fleet),
+            engine.list_volumes(&fleet),
+            engine.list_volumes(&lock),
+        )?;
+        let containers = containers.into_iter().chain(helpers).filter(|one| one.created >= since);
         let mut left: Vec<String> =
-            recent.map(|one| format!("container {} ({})", one.name, format!("{:?}", one.state).to_lowercase())).collect();
+            containers.map(|one| format!("container {} ({})", one.name, format!("{:?}", one.state).to_lowercase())).collect();
+        left.extend(networks.into_iter().filter(|one| one.created >= since).map(|one| format!("network {}", one.name)));
+        let notes = volumes.into_iter().filter(|one| one.created >= since && !one.labels.contains_key(labels::LOCK));
+        left.extend(notes.map(|one| format!("volume {}", one.name)));
         let me = holder::this("");
         let mine = |ticket: &Ticket| ticket.holder.pid == me.pid && ticket.holder.born == me.born && ticket.holder.machine == me.machine;
-        let volumes = self.engine.list_volumes(&[labels::LOCK.to_owned()]).await?;
-        let tickets = volumes.iter().filter_map(|volume| Ticket::read(&volume.name, volume.labels.get(labels::LOCK)?));
+        let tickets = locks.iter().filter_map(|volume| Ticket::read(&volume.name, volume.labels.get(labels::LOCK)?));
         left.extend(tickets.filter(mine).map(|ticket| format!("lock {}, which counts no more when this process has ended", ticket.name)));
         left.sort();
         left.dedup();

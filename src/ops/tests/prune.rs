@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{container, engine, kindmesh};
 use crate::domain::labels;
+use crate::domain::net::NetworkSpec;
 use crate::domain::node::fleet_labels;
 use crate::domain::ticket;
 use crate::engine::Engine as _;
@@ -71,16 +72,35 @@ async fn locks_and_helpers_of_killed_processes_go() {
 #[tokio::test]
 async fn what_was_begun_and_not_ended_is_told() {
     let engine = engine();
+    let of = |fleet: &str| fleet_labels(&fleet.parse().unwrap());
+    let network = |name: &str| NetworkSpec { name: name.to_owned(), labels: of(name), ..NetworkSpec::default() };
+    engine.create_network(&network("old")).await.unwrap();
+    engine.create_volume("old-note", &of("old")).await.unwrap();
     node(&engine, "old", &[]).await;
     let since = engine.list_containers(&[]).await.unwrap()[0].created + 1;
+    engine.create_network(&network("new")).await.unwrap();
+    engine.create_network(&NetworkSpec { name: "foreign".to_owned(), ..NetworkSpec::default() }).await.unwrap();
     node(&engine, "new", &[]).await;
-    let fleet = "new".parse().unwrap();
-    let mut labels: BTreeMap<String, String> = fleet_labels(&fleet);
-    labels.insert(labels::LOCK.to_owned(), holder::this("up").to_label());
-    engine.create_volume("kindmesh-lock-new-x-0", &labels).await.unwrap();
-    let left = kindmesh(&engine).begun_since(since).await.unwrap();
-    assert_eq!(left.len(), 2, "{left:?}");
-    assert!(left[0] == "container new1-control-plane (running)" && left[1].starts_with("lock kindmesh-lock-new-x-0"), "{left:?}");
+    engine.create_volume("new-note", &of("new")).await.unwrap();
+    for (name, holder) in [("new-x-0", holder::this("up")), ("new-y-0", other())] {
+        let mut labels: BTreeMap<String, String> = of("new");
+        labels.insert(labels::LOCK.to_owned(), holder.to_label());
+        engine.create_volume(&format!("kindmesh-lock-{name}"), &labels).await.unwrap();
+    }
+    node(&engine, "beside", &[]).await;
+    let of_all = kindmesh(&engine).begun_since(since, None).await.unwrap();
+    assert_eq!(of_all[0], "container beside1-control-plane (running)");
+    let left = kindmesh(&engine).begun_since(since, Some(&"new".parse().unwrap())).await.unwrap();
+    assert_eq!(of_all[1..], left);
+    let expected = ["container new1-control-plane (running)", "lock kindmesh-lock-new-x-0", "network new", "volume new-note"];
+    assert_eq!(left.len(), expected.len(), "{left:?}");
+    assert!(left.iter().zip(expected).all(|(left, expected)| left.starts_with(expected)), "{left:?}");
+}
+
+/// A process that is not this one.
+fn other() -> ticket::Holder {
+    let me = holder::this("up");
+    ticket::Holder { id: "y".to_owned(), born: me.born + 1, ..me }
 }
 
 #[tokio::test]
