@@ -49,6 +49,7 @@ pub fn kind(method: &str, path: &str) -> &'static str {
         ("GET", "containers", "archive") => "get archive",
         ("DELETE", "containers", _) => "remove container",
         ("POST", "exec", "start") => "start exec",
+        ("POST", "exec", "resize") => "resize exec",
         ("GET", "exec", _) => "inspect exec",
         ("GET", "networks", _) if parts.len() == 1 => "list networks",
         ("GET", "networks", _) => "inspect network",
@@ -58,6 +59,11 @@ pub fn kind(method: &str, path: &str) -> &'static str {
         ("DELETE", "networks", _) => "remove network",
         ("GET", "images", "json") => "inspect image",
         ("POST", "images", "create") => "pull image",
+        ("POST", "images", "load") => "load images",
+        ("GET", "images", "get") => "save images",
+        ("POST", "images", "tag") => "tag image",
+        ("DELETE", "images", _) => "remove image",
+        ("GET", "distribution", "json") => "find in registry",
         ("GET", "volumes", _) if parts.len() == 1 => "list volumes",
         ("POST", "volumes", "create") => "create volume",
         ("GET", "volumes", _) => "inspect volume",
@@ -69,19 +75,21 @@ pub fn kind(method: &str, path: &str) -> &'static str {
 /// What a lying engine answers to a kind of call: status and body.
 pub fn lie(kind: &str) -> (u16, &'static str) {
     match kind {
-        "list containers" | "list networks" => (200, "[]"),
+        "list containers" | "list networks" | "remove image" => (200, "[]"),
         "create container" | "create network" | "create exec" => {
             (201, r#"{"Id":"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff","Warnings":[]}"#)
         }
         "inspect exec" => (200, r#"{"ID":"f","Running":false,"ExitCode":0}"#),
         "wait for container" => (200, r#"{"StatusCode":0}"#),
-        "logs" | "events" | "put archive" | "get archive" | "pull image" | "connect network" | "disconnect network" => (200, ""),
+        "logs" | "events" | "put archive" | "get archive" | "connect network" | "disconnect network" => (200, ""),
+        "pull image" | "load images" | "save images" => (200, ""),
+        "tag image" => (201, ""),
         "list volumes" => (200, r#"{"Volumes":[],"Warnings":[]}"#),
         "create volume" => (
             201,
             r#"{"Name":"v","Driver":"local","Mountpoint":"","Labels":{},"Options":{},"Scope":"local","CreatedAt":"2026-11-22T15:40:00Z"}"#,
         ),
-        "version" | "info" => (200, "{}"),
+        "version" | "info" | "find in registry" => (200, "{}"),
         _ if kind.starts_with("inspect") => (200, "{}"),
         _ => (204, ""),
     }

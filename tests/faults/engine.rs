@@ -8,15 +8,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt as _;
+use jiff::Timestamp;
 use kindmesh::engine::fake::FakeEngine;
-use kindmesh::engine::{Engine as _, EngineError, EngineErrorKind, ExecRequest};
+use kindmesh::engine::{Engine as _, EngineError, EngineErrorKind};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
+use crate::execs::Execs;
+use crate::happened::Happened;
 use crate::http::{self, Head};
+use crate::images;
 use crate::machine::Machine;
 use crate::webfaults::WebFaults;
 use crate::wire;
@@ -35,23 +38,16 @@ pub struct EngineServer {
 struct Shared {
     engine: FakeEngine,
     machine: Machine,
-    execs: Mutex<HashMap<String, Exec>>,
+    execs: Execs,
     /// How many names were made up.
     nameless: AtomicUsize,
-}
-
-/// A command that was described, and how it ended.
-#[derive(Clone, Default)]
-struct Exec {
-    container: String,
-    cmd: Vec<String>,
-    env: Vec<String>,
-    stdin: bool,
-    code: Option<i64>,
+    happened: Happened,
+    /// When what was asked for over HTTP was made, by this machine's clock: the engine in memory has one of its own.
+    made: Mutex<HashMap<String, Timestamp>>,
 }
 
 /// An answer: status, and a JSON body.
-type Answer = (u16, Value);
+pub type Answer = (u16, Value);
 
 // === impl EngineServer ===
 
@@ -62,7 +58,14 @@ impl EngineServer {
         engine.add_image(image, &[]);
         let web = WebFaults::default();
         let machine = Machine::new(&engine, web.clone());
-        let shared = Arc::new(Shared { engine: engine.clone(), machine, execs: Mutex::default(), nameless: AtomicUsize::default() });
+        let shared = Arc::new(Shared {
+            engine: engine.clone(),
+            machine,
+            execs: Execs::default(),
+            nameless: AtomicUsize::default(),
+            happened: Happened::on(&engine),
+            made: Mutex::default(),
+        });
         let listener = UnixListener::bind(socket).unwrap();
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -93,7 +96,7 @@ impl Shared {
             parts.remove(0);
         }
         match (head.method(), &parts[..]) {
-            ("POST", ["exec", id, "start"]) => self.run(client, id).await,
+            ("POST", ["exec", id, "start"]) => self.execs.run(&self.engine, client, id).await,
             ("GET", ["containers", id, "logs"]) => self.logs(client, &head, id).await,
             ("GET", ["containers", id, "archive"]) => self.get_archive(client, &head, id).await,
             ("PUT", ["containers", id, "archive"]) => {
@@ -101,6 +104,13 @@ impl Shared {
                 let put = self.engine.put_archive(id, &head.query("path").unwrap_or_default(), stream).await;
                 respond(&mut client, put.map_or_else(refusal, |()| (200, Value::Null))).await
             }
+            ("GET", ["events"]) => self.happened.serve(&mut client, &head).await,
+            ("POST", ["images", "create"]) => tell(&mut client, images::create(&self.engine, &head, body).await).await,
+            ("POST", ["images", "load"]) => tell(&mut client, images::load(&self.engine, body).await).await,
+            ("GET", ["images", "get"]) => match images::save(&self.engine, &head).await {
+                Ok(archive) => http::answer(&mut client, 200, "application/x-tar", &archive, true).await,
+                Err(error) => respond(&mut client, refusal(error)).await,
+            },
             (method, parts) => {
                 let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
                 let answer = self.answer(method, parts, &head, &body).await.unwrap_or_else(refusal);
@@ -121,10 +131,15 @@ impl Shared {
             ("GET", ["version"]) => (200, wire::version(&engine.facts().await?)),
             ("GET", ["info"]) => (200, wire::info(&engine.facts().await?)),
             ("GET", ["containers", "json"]) => {
-                (200, engine.list_containers(&labels()).await?.iter().map(wire::summary).collect::<Vec<_>>().into())
+                let listed = engine.list_containers(&labels()).await?;
+                let told = listed.iter().map(|one| self.dated("container", &one.id, "Created", wire::summary(one)));
+                (200, told.collect::<Vec<_>>().into())
             }
             ("POST", ["containers", "create"]) => self.create(&head.query("name").unwrap_or_default(), body).await?,
-            ("GET", ["containers", id, "json"]) => (200, wire::container(&engine.inspect_container(id).await?)),
+            ("GET", ["containers", id, "json"]) => {
+                let info = engine.inspect_container(id).await?;
+                (200, self.dated("container", &info.id, "Created", wire::container(&info)))
+            }
             ("POST", ["containers", id, "start"]) => {
                 engine.start_container(id).await?;
                 self.machine.started(&engine.inspect_container(id).await?).map(done)?
@@ -140,11 +155,9 @@ impl Shared {
                 self.machine.removed(&info);
                 done(())
             }
-            ("POST", ["containers", id, "exec"]) => self.describe(id, body).await?,
-            ("GET", ["exec", id, "json"]) => match self.execs.lock().unwrap().get(*id) {
-                Some(exec) => (200, json!({"ID": id, "Running": exec.code.is_none(), "ExitCode": exec.code})),
-                None => (404, json!({"message": format!("No such exec instance: {id}")})),
-            },
+            ("POST", ["containers", id, "exec"]) => self.execs.describe(engine, id, body).await?,
+            ("GET", ["exec", id, "json"]) => self.execs.inspect(id),
+            ("POST", ["exec", _, "resize"]) => (200, Value::Null),
             ("GET", ["networks"]) => {
                 let filters: Value = serde_json::from_str(&head.query("filters").unwrap_or_default()).unwrap_or(Value::Null);
                 let name = wire::list(&filters["name"]).first().map(|name| name.trim_matches(['^', '$']).replace('\\', ""));
@@ -152,12 +165,18 @@ impl Shared {
                     Some(name) => engine.networks_named(&name).await?,
                     None => engine.networks_labelled(&labels()).await?,
                 };
-                (200, found.iter().map(wire::network).collect::<Vec<_>>().into())
+                let told = found.iter().map(|one| self.dated("network", &one.id, "Created", wire::network(one)));
+                (200, told.collect::<Vec<_>>().into())
             }
             ("POST", ["networks", "create"]) => {
-                (201, json!({"Id": engine.create_network(&wire::network_spec(body)).await?, "Warning": ""}))
+                let id = engine.create_network(&wire::network_spec(body)).await?;
+                self.made("network", &id);
+                (201, json!({"Id": id, "Warning": ""}))
             }
-            ("GET", ["networks", id]) => (200, wire::network(&engine.inspect_network(id).await?)),
+            ("GET", ["networks", id]) => {
+                let info = engine.inspect_network(id).await?;
+                (200, self.dated("network", &info.id, "Created", wire::network(&info)))
+            }
             ("DELETE", ["networks", id]) => done(engine.remove_network(id).await?),
             ("POST", ["networks", id, "connect"]) => {
                 engine.connect_network(id, &wire::text(&body["Container"]), None).await?;
@@ -171,13 +190,29 @@ impl Shared {
                 Some(image) => (200, wire::image(&image)),
                 None => (404, json!({"message": format!("No such image: {}", name.join("/"))})),
             },
+            ("POST", ["images", name @ .., "tag"]) => {
+                let text = |name: &str| head.query(name).unwrap_or_default();
+                engine.tag_image(&name.join("/"), &images::named(&text("repo"), &text("tag"))).await?;
+                (201, Value::Null)
+            }
+            ("DELETE", ["images", name @ ..]) => {
+                engine.remove_image(&name.join("/")).await?;
+                (200, json!([{"Untagged": name.join("/")}]))
+            }
+            ("GET", ["distribution", name @ .., "json"]) => match engine.find_in_registry(&name.join("/"), None).await? {
+                true => (200, wire::distribution()),
+                false => (404, json!({"message": format!("manifest for {} not found: manifest unknown", name.join("/"))})),
+            },
             ("GET", ["volumes"]) => {
                 let listed = engine.list_volumes(&labels()).await?;
-                let listed: Vec<Value> = listed.iter().map(|volume| wire::volume(&volume.name, &volume.labels)).collect();
-                (200, json!({"Volumes": listed, "Warnings": []}))
+                let told = listed.iter().map(|one| self.dated("volume", &one.name, "CreatedAt", wire::volume(&one.name, &one.labels)));
+                (200, json!({"Volumes": told.collect::<Vec<_>>(), "Warnings": []}))
             }
             ("POST", ["volumes", "create"]) => {
                 let (name, labels) = (wire::text(&body["Name"]), wire::map(&body["Labels"]));
+                if !engine.volume_exists(&name).await? {
+                    self.made("volume", &name);
+                }
                 engine.create_volume(&name, &labels).await?;
                 (201, wire::volume(&name, &labels))
             }
@@ -196,57 +231,21 @@ impl Shared {
         let name = if name.is_empty() { &made_up } else { name };
         let id = self.engine.create_container(name, &wire::container_spec(body)).await?;
         self.machine.created(name);
+        self.made("container", &id);
         Ok((201, json!({"Id": id, "Warnings": []})))
     }
 
-    async fn describe(&self, container: &str, body: &Value) -> Result<Answer, EngineError> {
-        let name = self.engine.inspect_container(container).await?.name;
-        let mut execs = self.execs.lock().unwrap();
-        let id = format!("{:064x}", execs.len() + 1);
-        let exec = Exec {
-            container: name,
-            cmd: wire::list(&body["Cmd"]),
-            env: wire::list(&body["Env"]),
-            stdin: body["AttachStdin"] == json!(true),
-            code: None,
-        };
-        execs.insert(id.clone(), exec);
-        Ok((201, json!({"Id": id})))
+    /// Remembers that something was made now.
+    fn made(&self, kind: &str, id: &str) {
+        self.made.lock().unwrap().insert(format!("{kind} {id}"), Timestamp::now());
     }
 
-    /// Runs a described command over the connection that asks for it.
-    async fn run(&self, mut client: BufReader<UnixStream>, id: &str) -> io::Result<()> {
-        let Some(exec) = self.execs.lock().unwrap().get(id).cloned() else {
-            return respond(&mut client, (404, json!({"message": format!("No such exec instance: {id}")}))).await;
-        };
-        let upgraded =
-            "HTTP/1.1 101 UPGRADED\r\ncontent-type: application/vnd.docker.raw-stream\r\nconnection: Upgrade\r\nupgrade: tcp\r\n\r\n";
-        client.write_all(upgraded.as_bytes()).await?;
-        let mut input = Vec::new();
-        if exec.stdin {
-            client.read_to_end(&mut input).await?;
+    /// What is told of something, with the time it was made, in the form in which it is there.
+    fn dated(&self, kind: &str, id: &str, key: &str, mut told: Value) -> Value {
+        if let Some(at) = self.made.lock().unwrap().get(&format!("{kind} {id}")) {
+            told[key] = if told[key].is_number() { json!(at.as_second()) } else { json!(at.to_string()) };
         }
-        let mut request = ExecRequest::new(exec.cmd.clone());
-        request.env.clone_from(&exec.env);
-        if exec.stdin {
-            request = request.stdin(input);
-        }
-        let output = self.engine.exec(&exec.container, request, &CancellationToken::new()).await;
-        let (code, stdout, stderr) = match output {
-            Ok(output) => (output.exit_code, output.stdout, output.stderr),
-            Err(error) => (126, Vec::new(), error.message.into_bytes()),
-        };
-        if let Some(exec) = self.execs.lock().unwrap().get_mut(id) {
-            exec.code = Some(code);
-        }
-        for (stream, bytes) in [(1, stdout), (2, stderr)] {
-            for piece in bytes.chunks(16 << 10) {
-                let [a, b, c, d] = u32::try_from(piece.len()).unwrap().to_be_bytes();
-                client.write_all(&[stream, 0, 0, 0, a, b, c, d]).await?;
-                client.write_all(piece).await?;
-            }
-        }
-        client.shutdown().await
+        told
     }
 
     /// A container's output, raw as that of one with a terminal; the end of the connection is its end.
@@ -276,9 +275,20 @@ impl Shared {
     }
 }
 
-async fn respond(client: &mut BufReader<UnixStream>, (status, body): Answer) -> io::Result<()> {
+pub async fn respond(client: &mut BufReader<UnixStream>, (status, body): Answer) -> io::Result<()> {
     let text = if body.is_null() { String::new() } else { body.to_string() };
     http::answer(client, status, "application/json", text.as_bytes(), true).await
+}
+
+/// Answers with what is said of a longer work, a line each.
+async fn tell(client: &mut BufReader<UnixStream>, said: Result<Vec<Value>, EngineError>) -> io::Result<()> {
+    match said {
+        Ok(lines) => {
+            let text: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+            http::answer(client, 200, "application/json", text.as_bytes(), true).await
+        }
+        Err(error) => respond(client, refusal(error)).await,
+    }
 }
 
 /// A failure as an engine tells it.

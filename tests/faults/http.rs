@@ -132,9 +132,15 @@ impl Head {
 
     /// A parameter of a request's query.
     pub fn query(&self, name: &str) -> Option<String> {
+        self.queries(name).into_iter().next()
+    }
+
+    /// Every value of a parameter that may be there several times.
+    pub fn queries(&self, name: &str) -> Vec<String> {
         let target = self.line.split(' ').nth(1).unwrap_or_default();
-        let pairs = target.split_once('?')?.1.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| decoded(value))
+        let query = target.split_once('?').map(|(_, query)| query).unwrap_or_default();
+        let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs.filter(|(key, _)| *key == name).map(|(_, value)| decoded(value)).collect()
     }
 
     /// Whether the connection becomes something else.

@@ -1,15 +1,16 @@
 //! Every verb of the engine's adapter, each call of it gone wrong in every way: none hangs, and each failure names
 //! object and cause. What `up` and `down` do not call is met here.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use kindmesh::domain::container::ContainerSpec;
 use kindmesh::domain::net::NetworkSpec;
+use kindmesh::engine::fake::{ExecReply, FakeEngine};
 use kindmesh::engine::files::{read_file, write_file};
-use kindmesh::engine::{ByteStream, Engine, EngineError, ExecRequest};
+use kindmesh::engine::{AttachRequest, ByteStream, Engine, EngineError, ExecRequest, OutputPiece};
 use tokio_util::sync::CancellationToken;
 
 use crate::bench::{Bench, DEADLINE, IMAGE, at_once};
@@ -22,10 +23,17 @@ const CALLS: usize = 3;
 /// What a command whose output broke off may go on after it, and a margin for a busy machine.
 const SLACK: Duration = Duration::from_secs(25);
 
-/// Calls a verb about the container or network `c`.
+/// Images of the engine and of a registry.
+const HERE: &str = "c:here";
+const THERE: &str = "registry.example/c:there";
+/// Events that are waited for, and the time between two: more than the half of what comes before an answer is cut.
+const EVENTS: usize = 80;
+const BETWEEN: Duration = Duration::from_millis(20);
+
+/// Calls a verb about the container, network, volume or image `c`.
 type Verb = fn(&dyn Engine) -> BoxFuture<'_, Result<(), EngineError>>;
 
-const VERBS: [(&str, Verb); 23] = [
+const VERBS: &[(&str, Verb)] = &[
     ("facts", |engine| async { engine.facts().await.map(drop) }.boxed()),
     ("networks_named", |engine| async { engine.networks_named("c").await.map(drop) }.boxed()),
     ("networks_labelled", |engine| async { engine.networks_labelled(&["c".to_owned()]).await.map(drop) }.boxed()),
@@ -33,31 +41,63 @@ const VERBS: [(&str, Verb); 23] = [
         async { engine.create_network(&NetworkSpec { name: "c2".to_owned(), ..NetworkSpec::default() }).await.map(drop) }.boxed()
     }),
     ("remove_network", |engine| async { engine.remove_network("c").await }.boxed()),
+    ("inspect_network", |engine| async { engine.inspect_network("c").await.map(drop) }.boxed()),
     ("connect_network", |engine| async { engine.connect_network("c", "c", None).await }.boxed()),
+    ("disconnect_network", |engine| async { engine.disconnect_network("c", "c").await }.boxed()),
     ("list_containers", |engine| async { engine.list_containers(&[]).await.map(drop) }.boxed()),
+    ("inspect_container", |engine| async { engine.inspect_container("c").await.map(drop) }.boxed()),
     ("create_container", |engine| async { engine.create_container("c2", &spec()).await.map(drop) }.boxed()),
     ("start_container", |engine| async { engine.start_container("c").await }.boxed()),
     ("kill_container", |engine| async { engine.kill_container("c", "SIGKILL").await }.boxed()),
     ("stop_container", |engine| async { engine.stop_container("c", 0).await }.boxed()),
+    ("wait_container", |engine| async { engine.wait_container("c").await.map(drop) }.boxed()),
     ("remove_container", |engine| async { engine.remove_container("c").await }.boxed()),
     ("pause_container", |engine| async { engine.pause_container("c").await }.boxed()),
+    ("unpause_container", |engine| async { engine.unpause_container("c").await }.boxed()),
     ("container_logs", |engine| async { engine.container_logs("c", false, None).await?.try_for_each(|_| async { Ok(()) }).await }.boxed()),
     ("exec", |engine| async { engine.exec("c", ExecRequest::new(["true"]), &CancellationToken::new()).await.map(drop) }.boxed()),
-    ("write_file", |engine| async { write_file(engine, "c", "/f", 0o600, "text", &CancellationToken::new()).await }.boxed()),
-    ("read_file", |engine| {
+    ("attach_exec", |engine| {
         async {
-            let read = read_file(engine, "c", "/there", &CancellationToken::new()).await?;
-            assert!(["0123456789".as_bytes(), &[]].contains(&read.as_slice()), "half a file is no success: {read:?}");
+            let cmd = ["cat", "/there"].map(str::to_owned).to_vec();
+            let mut attached = engine.attach_exec("c", AttachRequest { cmd, ..AttachRequest::default() }).await?;
+            let mut read = Vec::new();
+            while let Some(OutputPiece::Stdout(piece) | OutputPiece::Stderr(piece)) = attached.output.try_next().await? {
+                read.extend_from_slice(&piece);
+            }
+            attached.control.exit_code().await?;
+            whole(&read);
             Ok(())
         }
         .boxed()
     }),
-    ("put_archive", |engine| async { engine.put_archive("c", "/", tar()).await }.boxed()),
+    ("write_file", |engine| async { write_file(engine, "c", "/f", 0o600, "text", &CancellationToken::new()).await }.boxed()),
+    ("read_file", |engine| {
+        async {
+            whole(&read_file(engine, "c", "/there", &CancellationToken::new()).await?);
+            Ok(())
+        }
+        .boxed()
+    }),
+    ("put_archive", |engine| async { engine.put_archive("c", "/", tar("f", b"text")).await }.boxed()),
     ("get_archive", |engine| async { engine.get_archive("c", "/there").await?.try_for_each(|_| async { Ok(()) }).await }.boxed()),
     ("describe_container", |engine| async { engine.describe_container("c").await.map(drop) }.boxed()),
     ("create_volume", |engine| async { engine.create_volume("c", &std::collections::BTreeMap::new()).await }.boxed()),
     ("list_volumes", |engine| async { engine.list_volumes(&["c".to_owned()]).await.map(drop) }.boxed()),
     ("remove_volume", |engine| async { engine.remove_volume("c").await }.boxed()),
+    ("volume_exists", |engine| async { engine.volume_exists("c").await.map(drop) }.boxed()),
+    ("inspect_image", |engine| async { engine.inspect_image(HERE).await.map(drop) }.boxed()),
+    ("pull_image", |engine| async { engine.pull_image(THERE, None, &|_| ()).await }.boxed()),
+    ("find_in_registry", |engine| async { engine.find_in_registry(THERE, None).await.map(drop) }.boxed()),
+    ("load_images", |engine| {
+        let manifest = br#"[{"Config": "c.json", "RepoTags": ["c:loaded"], "Layers": []}]"#;
+        async { engine.load_images(tar("manifest.json", manifest)).await.map(drop) }.boxed()
+    }),
+    ("save_images", |engine| async { engine.save_images(&[HERE.to_owned()]).await?.try_for_each(|_| async { Ok(()) }).await }.boxed()),
+    ("import_image", |engine| async { engine.import_image("c:imported", &[], tar("f", b"text")).await.map(drop) }.boxed()),
+    ("tag_image", |engine| async { engine.tag_image(HERE, "c:again").await }.boxed()),
+    ("remove_image", |engine| async { engine.remove_image(HERE).await }.boxed()),
+    ("events", |engine| async { engine.events(&["c".to_owned()]).await?.take(EVENTS).try_for_each(|_| async { Ok(()) }).await }.boxed()),
+    ("past_events", |engine| async { engine.past_events(&["c".to_owned()], SystemTime::UNIX_EPOCH).await.map(drop) }.boxed()),
 ];
 
 #[derive(Clone, Copy)]
@@ -84,52 +124,89 @@ async fn every_verb_fails_in_words_and_in_time() {
     report::row("engine's socket, every verb", tried.into_inner(), &failures);
 }
 
+/// The trait's own source says which verbs there are.
+#[test]
+fn every_verb_is_there() {
+    let source = include_str!("../../src/engine/api.rs").lines();
+    let verbs: Vec<&str> = source.filter_map(|line| line.trim().strip_prefix("async fn ")?.split('(').next()).collect();
+    let missing: Vec<&&str> = verbs.iter().filter(|verb| VERBS.iter().all(|(name, _)| name != *verb)).collect();
+    assert!(verbs.len() > 30 && missing.is_empty(), "{missing:?} of {} verbs", verbs.len());
+}
+
 /// Whether there was such a call; why its failure is not as it must be.
 async fn attempt(case: Case) -> Result<bool, String> {
     let bench = Bench::new("v");
-    let fake = &bench.server.engine;
-    fake.create_network(&NetworkSpec { name: "c".to_owned(), ..NetworkSpec::default() }).await.unwrap();
-    fake.create_container("c", &spec()).await.unwrap();
-    if case.name != "start_container" {
-        fake.start_container("c").await.unwrap();
-    }
-    fake.add_file("c", "/there", "0123456789");
-    fake.log("c", "said\n");
+    prepare(&bench.server.engine, case.name).await;
     let engine = bench.engine().await?;
     bench.proxy.order_any(case.nth, case.fault);
-    let begun = Instant::now();
-    let done = (case.verb)(engine.as_ref()).await;
+    let done = tokio::time::timeout(DEADLINE + SLACK, (case.verb)(engine.as_ref())).await;
     let struck = bench.proxy.relent();
-    if begun.elapsed() > DEADLINE + SLACK {
-        return Err(format!("it took {:?}", begun.elapsed()));
-    }
+    let Ok(done) = done else { return Err(format!("not done after {:?}", DEADLINE + SLACK)) };
     let Err(error) = done else { return Ok(struck) };
     if !struck {
         return Ok(false);
     }
     let text = error.to_string();
     let known: &[&str] = match case.fault {
-        Fault::Status(_) => &[WORDS],
+        Fault::Status(_) => &[WORDS, "before the image was there"],
         Fault::Late => &["answer within"],
         Fault::Cut | Fault::Lost => &["connection", "ended", "broke", "incomplete", "closed", "in the middle"],
         Fault::Lie => &[": "],
     };
-    let object = ["c", "engine"].iter().any(|object| error.object.contains(object));
+    // An archive has no name.
+    let object = ["c", "engine"].iter().any(|object| error.object.contains(object)) || error.verb == "load images";
     match object && known.iter().any(|cause| text.contains(cause)) {
         true => Ok(true),
         false => Err(text),
     }
 }
 
-fn spec() -> ContainerSpec {
-    ContainerSpec { image: IMAGE.to_owned(), tty: true, ..ContainerSpec::default() }
+/// Makes what a verb is about, in the state in which it has something to do.
+async fn prepare(fake: &FakeEngine, verb: &str) {
+    fake.add_image(HERE, &[]);
+    fake.add_to_registry(THERE, None);
+    fake.create_network(&NetworkSpec { name: "c".to_owned(), ..NetworkSpec::default() }).await.unwrap();
+    fake.create_container("c", &spec()).await.unwrap();
+    if verb != "start_container" {
+        fake.start_container("c").await.unwrap();
+    }
+    fake.add_file("c", "/there", "0123456789");
+    fake.log("c", "said\n");
+    match verb {
+        "disconnect_network" => fake.connect_network("c", "c", None).await.unwrap(),
+        "wait_container" => fake.end_container("c", 0),
+        "attach_exec" => fake.on_exec(|call| (call.cmd[0] == "cat").then(|| ExecReply::stdout("0123456789"))),
+        "unpause_container" => fake.pause_container("c").await.unwrap(),
+        "events" => {
+            let fake = fake.clone();
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(BETWEEN).await;
+                    fake.pause_container("c").await.unwrap();
+                    tokio::time::sleep(BETWEEN).await;
+                    fake.unpause_container("c").await.unwrap();
+                }
+            });
+        }
+        _ => {}
+    }
 }
 
-fn tar() -> ByteStream {
+/// Half of what was to be read is no success.
+fn whole(read: &[u8]) {
+    assert!(["0123456789".as_bytes(), &[]].contains(&read), "half of it: {read:?}");
+}
+
+fn spec() -> ContainerSpec {
+    let labels = [("c".to_owned(), String::new())].into();
+    ContainerSpec { image: IMAGE.to_owned(), tty: true, labels, ..ContainerSpec::default() }
+}
+
+fn tar(name: &str, content: &[u8]) -> ByteStream {
     let mut builder = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
-    header.set_size(4);
+    header.set_size(content.len() as u64);
     header.set_mode(0o644);
-    builder.append_data(&mut header, "f", &b"text"[..]).unwrap();
+    builder.append_data(&mut header, name, content).unwrap();
     futures_util::stream::iter([Ok(Bytes::from(builder.into_inner().unwrap()))]).boxed()
 }

@@ -20,7 +20,7 @@ pub fn info(facts: &HostFacts) -> Value {
     json!({
         "ID": facts.id, "OSType": facts.os, "Architecture": facts.arch, "CgroupVersion": facts.cgroup_version.to_string(),
         "CgroupDriver": facts.cgroup_driver, "Driver": facts.storage_driver, "NCPU": facts.cpus, "MemTotal": facts.memory_bytes,
-        "SystemTime": "2026-11-22T15:40:00.123456789Z",
+        "SystemTime": jiff::Timestamp::now().to_string(),
     })
 }
 
@@ -101,6 +101,15 @@ pub fn image(info: &ImageInfo) -> Value {
     json!({
         "Id": info.id, "RepoTags": info.tags, "RepoDigests": info.digests, "Size": info.size, "Architecture": info.architecture,
         "Config": {"Labels": info.labels}, "RootFS": {"Type": "layers", "Layers": info.layers},
+    })
+}
+
+/// What a registry tells of an image.
+pub fn distribution() -> Value {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    json!({
+        "Descriptor": {"mediaType": "application/vnd.oci.image.index.v1+json", "digest": digest, "size": 1024},
+        "Platforms": [{"architecture": "amd64", "os": "linux"}],
     })
 }
 

@@ -51,6 +51,10 @@ impl DockerEngine {
         let told = object.clone();
         let output = output.map(move |frame| match frame {
             Ok(LogOutput::StdErr { message }) => Ok(OutputPiece::Stderr(message)),
+            // Without a terminal every piece has its length in front; what has none is the rest of one that was torn.
+            Ok(LogOutput::Console { .. }) if !tty => {
+                Err(EngineError::new(VERB, &told, Kind::Interrupted, "its output broke off in the middle"))
+            }
             Ok(other) => Ok(OutputPiece::Stdout(other.into_bytes())),
             Err(error) => Err(fault::map(VERB, &told, error)),
         });
