@@ -33,6 +33,7 @@ const LINGER: Duration = Duration::from_millis(500);
 /// The server; it ends with its handle.
 pub struct FakeApiServer {
     port: u16,
+    shared: Arc<Shared>,
     task: JoinHandle<()>,
 }
 
@@ -101,7 +102,7 @@ pub fn client_key() -> String {
 // === impl FakeApiServer ===
 
 impl FakeApiServer {
-    /// The server of a cluster whose only node has this name.
+    /// The server of a cluster whose first node has this name.
     pub fn start(listener: TcpListener, node: &str, faults: WebFaults) -> Self {
         let port = listener.local_addr().unwrap().port();
         listener.set_nonblocking(true).unwrap();
@@ -117,9 +118,10 @@ impl FakeApiServer {
             .unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let shared = Arc::new(Shared { store: Mutex::new(Store::of_node(node)), faults });
+        let of_all = shared.clone();
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (shared, acceptor) = (shared.clone(), acceptor.clone());
+                let (shared, acceptor) = (of_all.clone(), acceptor.clone());
                 tokio::spawn(async move {
                     if let Ok(client) = acceptor.accept(client).await {
                         // A client that goes away is no concern of a server's.
@@ -128,7 +130,12 @@ impl FakeApiServer {
                 });
             }
         });
-        Self { port, task }
+        Self { port, shared, task }
+    }
+
+    /// A node has joined.
+    pub fn join(&self, node: &str) {
+        self.shared.store.lock().unwrap().join(node);
     }
 
     /// The administrator's kubeconfig.
@@ -209,10 +216,7 @@ impl Store {
     fn of_node(node: &str) -> Self {
         let ready = json!([{"type": "Ready", "status": "True"}]);
         let mut store = Self::default();
-        store.put(
-            &format!("/api/v1/nodes/{node}"),
-            &json!({"apiVersion": "v1", "kind": "Node", "metadata": {"labels": {}}, "status": {"conditions": ready}}),
-        );
+        store.join(node);
         for namespace in ["kube-system", "local-path-storage"] {
             let pod = json!({"apiVersion": "v1", "kind": "Pod", "status": {"phase": "Running", "conditions": ready}});
             store.put(&format!("/api/v1/namespaces/{namespace}/pods/some"), &pod);
@@ -220,6 +224,12 @@ impl Store {
         let service = json!({"apiVersion": "v1", "kind": "Service", "spec": {"clusterIP": "10.96.0.1"}});
         store.put("/api/v1/namespaces/default/services/kubernetes", &service);
         store
+    }
+
+    fn join(&mut self, node: &str) {
+        let ready = json!([{"type": "Ready", "status": "True"}]);
+        let object = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"labels": {}}, "status": {"conditions": ready}});
+        self.put(&format!("/api/v1/nodes/{node}"), &object);
     }
 
     fn answer(&mut self, head: &Head, body: &Value, lingers: bool) -> (u16, Value) {

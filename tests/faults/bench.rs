@@ -1,4 +1,4 @@
-//! A fleet of one node on an engine in memory, reached over a socket through a proxy.
+//! A fleet of one node or two on an engine in memory, reached over a socket through a proxy.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -39,6 +39,11 @@ impl Bench {
         let server = EngineServer::start(&dir.path().join("engine.sock"), IMAGE);
         let proxy = Proxy::start(&dir.path().join("proxy.sock"), &server.socket, LATE);
         Self { server, proxy, fleet: fleet(name), dir }
+    }
+
+    /// One for a fleet of this name whose cluster has a worker.
+    pub fn with_worker(name: &str) -> Self {
+        Self { fleet: fleet_of(name, 2), ..Self::new(name) }
     }
 
     /// The engine behind the proxy.
@@ -86,8 +91,13 @@ impl Bench {
 
 /// One cluster of one node, without add-ons.
 pub fn fleet(name: &str) -> Fleet {
+    fleet_of(name, 1)
+}
+
+fn fleet_of(name: &str, nodes: u32) -> Fleet {
     let timeouts = Timeouts { node_boot: PATIENCE, cluster_ready: PATIENCE, addon_ready: PATIENCE, mesh_ready: PATIENCE };
-    Fleet::builder(name).cluster_prefix(name).clusters(1).metallb(None).timeouts(timeouts).image(IMAGE).build().unwrap()
+    let builder = Fleet::builder(name).cluster_prefix(name).clusters(1).nodes(nodes).metallb(None);
+    builder.timeouts(timeouts).image(IMAGE).build().unwrap()
 }
 
 /// Runs every case in a runtime of its own, so many at once, and returns what failed.

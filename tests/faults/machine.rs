@@ -114,9 +114,23 @@ impl Machine {
             return Some(ExecReply::stdout("[certs] Generating keys\n"));
         }
         if finishes {
+            if line.contains("kubeadm join") {
+                self.join(&call.container);
+            }
             self.engine.add_file(&call.container, DONE, "");
             return Some(ExecReply::stdout(""));
         }
         None
+    }
+
+    /// A node joins the server of its cluster.
+    fn join(&self, node: &str) {
+        let containers = self.engine.containers();
+        let cluster = |name: &str| containers.iter().find(|one| one.name == name).and_then(|one| one.labels.get(labels::CLUSTER));
+        for (name, server) in self.servers.lock().unwrap().iter() {
+            if cluster(name) == cluster(node) {
+                server.join(node);
+            }
+        }
     }
 }

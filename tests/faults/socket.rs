@@ -2,6 +2,7 @@
 //! on which object; a second `up` completes; `down` leaves nothing.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::bench::{Bench, Failure, IMAGE, at_once};
 use crate::calls::{FAULTS, Fault, WORDS};
@@ -23,6 +24,8 @@ struct Case {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Act {
     Up,
+    /// Of a cluster with a worker, which joins.
+    UpWithWorker,
     Down,
 }
 
@@ -33,14 +36,20 @@ async fn an_up_survives_every_fault_of_every_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_up_of_two_nodes_survives_every_fault_of_every_call() {
+    let (tried, failures) = grid(Act::UpWithWorker).await;
+    report::row("engine's socket, up of two nodes", tried, &failures);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_down_survives_every_fault_of_every_call() {
     let (tried, failures) = grid(Act::Down).await;
     report::row("engine's socket, down", tried, &failures);
 }
 
-/// Tries every fault on every call that the act makes, or on a part of them.
+/// Tries every fault on every call that the act makes, or on a part of them. How many struck, and what failed.
 async fn grid(act: Act) -> (usize, Vec<String>) {
-    let bench = Bench::new("plain");
+    let bench = act.bench("plain");
     if act == Act::Down {
         bench.up().await.unwrap();
     }
@@ -57,45 +66,45 @@ async fn grid(act: Act) -> (usize, Vec<String>) {
     let calls = counts.into_iter().flat_map(|(kind, count)| (1..=count).map(move |nth| (kind, nth, count)));
     let cases: Vec<Case> = calls
         .flat_map(|(kind, nth, count)| {
-            FAULTS.into_iter().filter(move |fault| is_tried(nth, count, *fault)).map(move |fault| (kind, nth, fault))
+            FAULTS.into_iter().filter(move |fault| act.tries(nth, count, *fault)).map(move |fault| (kind, nth, fault))
         })
         .enumerate()
         .map(|(number, (kind, nth, fault))| Case { number, kind, nth, fault })
         .collect();
-    let failures = at_once(AT_ONCE, &cases, |case| async move {
-        let done = attempt(act, case).await;
-        done.map_err(|why| format!("{} of call {} '{}': {why}", case.fault, case.nth, case.kind))
+    let tried = AtomicUsize::new(0);
+    let failures = at_once(AT_ONCE, &cases, |case| {
+        let tried = &tried;
+        async move {
+            let struck = attempt(act, case).await;
+            tried.fetch_add(usize::from(!matches!(struck, Ok(false))), Ordering::SeqCst);
+            struck.map(drop).map_err(|why| format!("{} of call {} '{}': {why}", case.fault, case.nth, case.kind))
+        }
     });
-    (cases.len(), failures)
+    (tried.into_inner(), failures)
 }
 
-/// All of them, or those of the first call of a kind, and of its last what leaves something undone or unknown.
-fn is_tried(nth: usize, count: usize, fault: Fault) -> bool {
-    report::all() || nth == 1 || (nth == count && matches!(fault, Fault::Lie | Fault::Lost))
-}
-
-async fn attempt(act: Act, case: Case) -> Result<(), String> {
+/// Whether there was such a call: the order of calls is not the same each time. Or what was wrong afterwards.
+async fn attempt(act: Act, case: Case) -> Result<bool, String> {
     let name = format!("f{}", case.number);
-    let bench = Bench::new(&name);
+    let bench = act.bench(&name);
     if act == Act::Down {
         bench.up().await.map_err(|error| format!("the fleet did not come: {error}"))?;
     }
     bench.proxy.order(case.kind, case.nth, case.fault);
     let first = act.on(&bench).await;
-    if !bench.proxy.relent() && act == Act::Up {
-        // The order of calls is not the same each time.
-        return Ok(());
+    if !bench.proxy.relent() {
+        return first.map(|()| false).map_err(|error| format!("nothing went wrong, and it failed: {error}"));
     }
     if let Err(error) = &first {
         told(error, &name, case.fault)?;
     }
     bench.quiet().await;
-    if act == Act::Up {
+    if act != Act::Down {
         bench.up().await.map_err(|error| format!("the second up failed: {error}; the first: {first:?}"))?;
     }
     bench.down().await.map_err(|error| format!("down failed: {error}; before: {first:?}"))?;
     match bench.left() {
-        left if left.is_empty() => Ok(()),
+        left if left.is_empty() => Ok(true),
         left => Err(format!("left behind: {}; before: {first:?}", left.join(", "))),
     }
 }
@@ -107,8 +116,8 @@ fn told(error: &Failure, fleet: &str, fault: Fault) -> Result<(), String> {
         return Err(format!("the message names no object: {error}"));
     }
     let causes: &[&str] = match fault {
-        Fault::Status(_) => &[WORDS, "taken by a container", "not there", "no node image", "does not exist"],
-        Fault::Late => &["answer within", "not done after", "in time"],
+        Fault::Status(_) => &[WORDS, "taken by a container", "not there", "no node image", "does not exist", "another process took over"],
+        Fault::Late => &["answer within", "not done after", "in time", "did not boot within"],
         Fault::Cut | Fault::Lost => &["connection", "ended", "broke", "incomplete", "closed", "in the middle"],
         Fault::Lie => &[":"],
     };
@@ -121,9 +130,20 @@ fn told(error: &Failure, fleet: &str, fault: Fault) -> Result<(), String> {
 // === impl Act ===
 
 impl Act {
+    fn bench(self, name: &str) -> Bench {
+        if self == Self::UpWithWorker { Bench::with_worker(name) } else { Bench::new(name) }
+    }
+
+    /// Whether a fault of the n-th of so many calls of a kind is tried: each when all are, or those of the first call
+    /// and of the last what leaves something undone or unknown. With a worker the last alone, which is often its own.
+    fn tries(self, nth: usize, count: usize, fault: Fault) -> bool {
+        let is_sampled = (nth == 1 && self != Self::UpWithWorker) || (nth == count && matches!(fault, Fault::Lie | Fault::Lost));
+        report::all() || is_sampled
+    }
+
     async fn on(self, bench: &Bench) -> Result<(), Failure> {
         match self {
-            Self::Up => bench.up().await,
+            Self::Up | Self::UpWithWorker => bench.up().await,
             Self::Down => bench.down().await,
         }
     }
@@ -131,7 +151,7 @@ impl Act {
     /// How many kinds of calls it makes at least.
     fn kinds(self) -> usize {
         match self {
-            Self::Up => 15,
+            Self::Up | Self::UpWithWorker => 15,
             Self::Down => 6,
         }
     }
