@@ -13,6 +13,7 @@ mod execs;
 mod happened;
 mod http;
 mod images;
+mod interrupt;
 mod live;
 mod machine;
 mod many;
