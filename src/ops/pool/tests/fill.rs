@@ -139,7 +139,7 @@ async fn a_filler_looks_once_more_when_it_has_let_go() {
     let bench = Bench::new();
     let pool = bench.pool(2, [1, 2]).await;
     let (km, store) = (bench.kindmesh(), bench.kindmesh().pool_store(&pool).await.unwrap().unwrap());
-    bench.engine.fault(When::Every(Verb::ListContainers), Fault::Delay(Duration::from_millis(5)));
+    bench.engine.fault(When::Every(Verb::ListContainers), Fault::Delay(Duration::from_millis(150)));
     let first = km.refill(&pool);
     let second = async {
         // The filler has seen that nothing is to be done, and composes its report.
