@@ -112,12 +112,12 @@ async fn a_network_goes_with_its_last_user() {
         super::node(&engine, name, of, &made.name).await;
     }
     let kept = kindmesh(&engine).down(&fleet.name).await.unwrap();
-    assert_eq!(kept.networks_kept, [made.name.clone()]);
+    assert_eq!(kept.networks_kept, std::slice::from_ref(&made.name));
     let left = kindmesh(&engine).down(&"g".parse().unwrap()).await.unwrap();
     assert_eq!(left.networks, Vec::<String>::new(), "h uses it");
     assert_eq!(kindmesh(&engine).prune(false).await.unwrap().networks, Vec::<String>::new());
     let last = kindmesh(&engine).down(&"h".parse().unwrap()).await.unwrap();
-    assert_eq!(last.networks, [made.name.clone()]);
+    assert_eq!(last.networks, std::slice::from_ref(&made.name));
     assert!(!engine.networks().iter().any(|network| network.name == made.name));
 }
 
@@ -129,8 +129,8 @@ async fn a_network_whose_last_user_was_no_fleet_is_pruned() {
     super::node(&engine, "kind", None, &made.name).await;
     kindmesh(&engine).down(&fleet.name).await.unwrap();
     engine.remove_container("kind-control-plane").await.unwrap();
-    assert_eq!(kindmesh(&engine).prune(true).await.unwrap().networks, [made.name.clone()]);
+    assert_eq!(kindmesh(&engine).prune(true).await.unwrap().networks, std::slice::from_ref(&made.name));
     assert!(engine.networks().iter().any(|network| network.name == made.name), "only looked");
-    assert_eq!(kindmesh(&engine).prune(false).await.unwrap().networks, [made.name.clone()]);
+    assert_eq!(kindmesh(&engine).prune(false).await.unwrap().networks, std::slice::from_ref(&made.name));
     assert!(!engine.networks().iter().any(|network| network.name == made.name));
 }
