@@ -102,17 +102,17 @@ fn what_values_add_is_known_and_what_they_leave_out_is_missed() {
     });
     made(&everything).unwrap();
     for (user, words) in [
-        (json!({ "configMap": false }), "without ConfigMap istio;"),
-        (json!({ "global": { "enableReaderRBAC": false } }), "without ServiceAccount istio-reader-service-account;"),
+        (json!({ "configMap": false }), "renders to no ConfigMap istio;"),
+        (json!({ "global": { "enableReaderRBAC": false } }), "renders to no ServiceAccount istio-reader-service-account;"),
         (
             json!({ "global": { "resourceScope": "namespace" } }),
-            "without CustomResourceDefinition authorizationpolicies.security.istio.io, ",
+            "renders to no CustomResourceDefinition authorizationpolicies.security.istio.io, ",
         ),
         (
             json!({ "base": { "excludedCRDs": ["gateways.networking.istio.io"] } }),
-            "without CustomResourceDefinition gateways.networking.istio.io;",
+            "renders to no CustomResourceDefinition gateways.networking.istio.io;",
         ),
-        (json!({ "gateways": { "istio-eastwestgateway": { "service": { "type": "None" } } } }), "without Service istio-eastwestgateway;"),
+        (json!({ "gateways": { "istio-eastwestgateway": { "service": { "type": "None" } } } }), "renders to no Service istio-eastwestgateway;"),
         (json!({ "gateways": { "istio-ingressgateway": { "replicas": 2 } } }), "has a replicas, which is not known"),
         (json!({ "profile": "nonsense" }), "templates/zzz_profile.yaml:31: unknown profile nonsense"),
     ] {
