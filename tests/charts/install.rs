@@ -112,7 +112,10 @@ fn what_values_add_is_known_and_what_they_leave_out_is_missed() {
             json!({ "base": { "excludedCRDs": ["gateways.networking.istio.io"] } }),
             "renders to no CustomResourceDefinition gateways.networking.istio.io;",
         ),
-        (json!({ "gateways": { "istio-eastwestgateway": { "service": { "type": "None" } } } }), "renders to no Service istio-eastwestgateway;"),
+        (
+            json!({ "gateways": { "istio-eastwestgateway": { "service": { "type": "None" } } } }),
+            "renders to no Service istio-eastwestgateway;",
+        ),
         (json!({ "gateways": { "istio-ingressgateway": { "replicas": 2 } } }), "has a replicas, which is not known"),
         (json!({ "profile": "nonsense" }), "templates/zzz_profile.yaml:31: unknown profile nonsense"),
     ] {

@@ -137,7 +137,10 @@ impl Act {
     /// Whether a fault of the n-th of so many calls of a kind is tried: each when all are, or those of the first call
     /// and of the last what leaves something undone or unknown. With a worker the last alone, which is often its own.
     fn tries(self, nth: usize, count: usize, fault: Fault) -> bool {
-        let is_sampled = (nth == 1 && self != Self::UpWithWorker) || (nth == count && matches!(fault, Fault::Lie | Fault::Lost));
+        let is_sampled = match self {
+            Self::UpWithWorker => nth == count && matches!(fault, Fault::Lost),
+            Self::Up | Self::Down => nth == 1 || (nth == count && matches!(fault, Fault::Lie | Fault::Lost)),
+        };
         report::all() || is_sampled
     }
 
