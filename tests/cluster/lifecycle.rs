@@ -111,10 +111,9 @@ async fn an_up_that_was_killed_is_finished_by_the_next() {
     let bench = Bench::new("killed").await;
     bench.fleet_file("clusters:\n- name: killed\n  nodes: 2\n");
     // In the middle of `kubeadm init`, which goes on without us: the next `up` waits for its end.
-    kill_up_when(&bench, "killed-control-plane", "/etc/kubernetes/pki/ca.crt").await;
-    // In the middle of `kubeadm join`, and that dies too: the node starts over.
-    kill_up_when(&bench, "killed-worker", "/etc/kubernetes/bootstrap-kubelet.conf").await;
-    bench.in_node("killed-worker", "pkill -9 -x kubeadm").await;
+    kill_up_when(&bench, "killed-control-plane", "/etc/kubernetes/pki/ca.crt", "true").await;
+    // In the middle of `kubeadm join`, and that dies too, at once, for it is soon done: the node starts over.
+    kill_up_when(&bench, "killed-worker", "/etc/kubernetes/bootstrap-kubelet.conf", "pkill -9 -x kubeadm").await;
     let worker = bench.engine.inspect_container("killed-worker").await.expect("worker").id;
     let up = bench.kindmesh(["up", "-f", "kindmesh.yaml", "-o", "json"]).json();
     assert_eq!(up["changed"], true);
@@ -125,8 +124,9 @@ async fn an_up_that_was_killed_is_finished_by_the_next() {
     assert_eq!(again["changed"], false, "{again:#}");
 }
 
-/// Runs `up` and kills it as soon as this file is in this node, whose bootstrap is then unfinished.
-async fn kill_up_when(bench: &Bench, node: &str, file: &str) {
+/// Runs `up` and kills it as soon as this file is in this node, whose bootstrap is then unfinished, and where this is
+/// done first.
+async fn kill_up_when(bench: &Bench, node: &str, file: &str, first: &str) {
     let mut up = bench.command(["up", "-f", "kindmesh.yaml"]);
     let mut child = up.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("start kindmesh");
     eventually(&format!("{file} in {node}"), Duration::from_secs(90), || async {
@@ -134,7 +134,7 @@ async fn kill_up_when(bench: &Bench, node: &str, file: &str) {
             Ok(found) if found.pid > 0 => {}
             other => return Err(format!("{other:?}")),
         }
-        match bench.in_node(node, &format!("timeout 5 sh -c 'until [ -e {file} ]; do sleep 0.05; done'")).await {
+        match bench.in_node(node, &format!("timeout 5 sh -c 'until [ -e {file} ]; do sleep 0.05; done; {first}'")).await {
             (0, _) => Ok(()),
             (_, seen) => Err(seen),
         }
