@@ -32,10 +32,19 @@ pub(super) async fn connect_early(engine: &dyn Engine, cluster: &str, control_pl
     connect_as(engine, cluster, control_plane, SUPER_ADMIN_CONF).await
 }
 
+/// [`connect_early`] with the kubeconfig that the node handed over.
+pub(super) async fn connect_with(engine: &dyn Engine, cluster: &str, control_plane: &ContainerInfo, conf: &str) -> Result<ApiServer> {
+    let server = published_server(engine, cluster, control_plane)?;
+    open(cluster, &entry(cluster, control_plane, conf, &server)?).await
+}
+
 async fn connect_as(engine: &dyn Engine, cluster: &str, control_plane: &ContainerInfo, conf: &str) -> Result<ApiServer> {
     let server = published_server(engine, cluster, control_plane)?;
-    let text = from_node(engine, cluster, control_plane, conf, &server).await?.to_kubeconfig().to_yaml();
-    ApiServer::from_kubeconfig(&text)
+    open(cluster, &from_node(engine, cluster, control_plane, conf, &server).await?).await
+}
+
+async fn open(cluster: &str, entry: &ClusterEntry) -> Result<ApiServer> {
+    ApiServer::from_kubeconfig(&entry.to_kubeconfig().to_yaml())
         .await
         .map_err(|error| Error::new(ErrorKind::Cluster, format!("kubeconfig of cluster {cluster}")).because(error))
 }
@@ -44,6 +53,11 @@ async fn connect_as(engine: &dyn Engine, cluster: &str, control_plane: &Containe
 pub(super) async fn external_entry(engine: &dyn Engine, cluster: &str, control_plane: &ContainerInfo) -> Result<ClusterEntry> {
     let server = published_server(engine, cluster, control_plane)?;
     from_node(engine, cluster, control_plane, ADMIN_CONF, &server).await
+}
+
+/// [`external_entry`] with the kubeconfig that the node handed over.
+pub(super) fn handed_entry(engine: &dyn Engine, cluster: &str, control_plane: &ContainerInfo, conf: &str) -> Result<ClusterEntry> {
+    entry(cluster, control_plane, conf, &published_server(engine, cluster, control_plane)?)
 }
 
 /// Kubeconfig entry for clients on the cluster's network, pods of other clusters among them: the server's
@@ -65,7 +79,11 @@ async fn from_node(engine: &dyn Engine, cluster: &str, control_plane: &Container
         return Err(Error::new(ErrorKind::Cluster, format!("cluster {cluster} has no kubeconfig yet: its bootstrap did not finish"))
             .hint("run `kindmesh up` again to finish it"));
     }
-    ClusterEntry::from_admin_conf(&output.stdout_text(), cluster)
+    entry(cluster, control_plane, &output.stdout_text(), server)
+}
+
+fn entry(cluster: &str, control_plane: &ContainerInfo, conf: &str, server: &str) -> Result<ClusterEntry> {
+    ClusterEntry::from_admin_conf(conf, cluster)
         .map(|entry| entry.with_server(server))
         .map_err(|error| Error::new(ErrorKind::Cluster, format!("kubeconfig in node {}", control_plane.name)).because(error))
 }

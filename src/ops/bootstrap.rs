@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::kubeadm::{BOOTSTRAP_TOKEN, Cgroups, KUBEADM_CONF, KubeadmRequest, kubeadm as kubeadm_config};
 use crate::domain::name::Role;
 use crate::domain::version::KubernetesVersion;
-use crate::engine::files::{read_file, write_file};
+use crate::engine::files::write_file;
 use crate::engine::{ContainerInfo, Engine, ExecOutput, ExecRequest};
 
 use super::boot;
@@ -17,6 +17,10 @@ use super::cluster::ClusterPlan;
 use super::context::Scope;
 use super::error::{Error, ErrorKind, Result};
 use super::inventory::role;
+
+mod handed;
+
+pub(super) use handed::Handed;
 
 /// First part of a node's provider ID, as kind has it for Docker's API.
 const PROVIDER: &str = "docker";
@@ -34,6 +38,8 @@ const SEED_MARK: &str = "/kind/kindmesh-seeded";
 const KUBEADM_PATIENCE: u32 = 240;
 /// The longest that [`progress`] takes: it waits for what starts the programs, and then for a kubeadm.
 pub(super) const LONGEST: Duration = Duration::from_secs(240);
+/// Where the manifests of programs wait that are started later.
+const HELD: &str = "/kind/kindmesh-held";
 /// Held in the node by what starts the control plane's programs, also when who asked for it was killed. It goes with
 /// the node's memory.
 const START_LOCK: &str = "/run/kindmesh-start.lock";
@@ -59,15 +65,50 @@ pub(super) enum Progress {
     Done,
 }
 
+/// What a node tells of itself before anything is done to it.
+#[derive(Debug, Clone)]
+pub(super) struct Look {
+    /// How far it got.
+    pub(super) progress: Progress,
+    /// The Kubernetes version that its image holds.
+    pub(super) version: KubernetesVersion,
+}
+
 /// How far the node got. A bootstrap that is at work there, left by a process that was killed or run by
 /// another one, is waited for, for as long as [`LONGEST`]: when it ends well, it leaves the mark as any other.
 pub(super) async fn progress(engine: &dyn Engine, node: &ContainerInfo, cancel: &CancellationToken) -> Result<Progress> {
-    let script = format!(
+    ask(engine, node, &tell_progress(), cancel).await.and_then(|text| read_progress(node, text.trim()))
+}
+
+/// How far the node got, as [`progress`], and which version of Kubernetes it has.
+pub(super) async fn look(engine: &dyn Engine, node: &ContainerInfo, cancel: &CancellationToken) -> Result<Look> {
+    let text = ask(engine, node, &format!("{}; cat {VERSION_FILE} 2>/dev/null", tell_progress()), cancel).await?;
+    let (progress, version) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
+    let progress = read_progress(node, progress)?;
+    if version.is_empty() {
+        let message = format!("node {} has no file {VERSION_FILE}", node.name);
+        return Err(Error::new(ErrorKind::Image, message).hint(format!("the image {} is no node image", node.image)));
+    }
+    let version = version
+        .trim()
+        .parse()
+        .map_err(|error| Error::new(ErrorKind::Image, format!("{VERSION_FILE} in node {}", node.name)).because(error))?;
+    Ok(Look { progress, version })
+}
+
+async fn ask(engine: &dyn Engine, node: &ContainerInfo, script: &str, cancel: &CancellationToken) -> Result<String> {
+    Ok(engine.exec(&node.name, ExecRequest::new(["sh", "-c", script]), cancel).await?.stdout_text())
+}
+
+fn tell_progress() -> String {
+    format!(
         "if [ -e {START_LOCK} ]; then flock --shared --timeout {seconds} {START_LOCK} true; fi; n=0; while pgrep -x kubeadm >/dev/null && [ $n -lt {KUBEADM_PATIENCE} ]; do sleep 0.5; n=$((n+1)); done; if [ -e {DONE_MARK} ]; then echo done; elif [ -e {START_MARK} ]; then echo started; elif [ -e /etc/kubernetes/pki ] || [ -e /var/lib/kubelet/config.yaml ]; then echo interrupted; else echo fresh; fi",
         seconds = KUBEADM_PATIENCE / 2
-    );
-    let output = engine.exec(&node.name, ExecRequest::new(["sh", "-c", script.as_str()]), cancel).await?;
-    match output.stdout_text().trim() {
+    )
+}
+
+fn read_progress(node: &ContainerInfo, word: &str) -> Result<Progress> {
+    match word {
         "done" => Ok(Progress::Done),
         "started" => Ok(Progress::Started),
         "interrupted" => Ok(Progress::Interrupted),
@@ -76,28 +117,29 @@ pub(super) async fn progress(engine: &dyn Engine, node: &ContainerInfo, cancel: 
     }
 }
 
-/// Reads the Kubernetes version a node's image holds.
-pub(super) async fn node_version(engine: &dyn Engine, node: &ContainerInfo, cancel: &CancellationToken) -> Result<KubernetesVersion> {
-    let text = read_file(engine, &node.name, VERSION_FILE, cancel)
-        .await
-        .map_err(|error| Error::from(error).hint(format!("the image of node {} is no node image: it has no {VERSION_FILE}", node.name)))?;
-    String::from_utf8_lossy(&text)
-        .parse()
-        .map_err(|error| Error::new(ErrorKind::Image, format!("{VERSION_FILE} in node {}", node.name)).because(error))
-}
-
-/// Writes kubeadm's configuration into a node. Returns the version of Kubernetes that it has.
+/// Writes kubeadm's configuration into a node.
 pub(super) async fn configure(
     engine: &dyn Engine,
     plan: &ClusterPlan<'_>,
     node: &ContainerInfo,
+    version: &KubernetesVersion,
     endpoint: &str,
     cancel: &CancellationToken,
-) -> Result<KubernetesVersion> {
-    let version = node_version(engine, node, cancel).await?;
-    let config = kubeadm_config(&KubeadmRequest {
+) -> Result<()> {
+    let config = configuration(engine, plan, node, version, endpoint)?;
+    Ok(write_file(engine, &node.name, KUBEADM_CONF, 0o600, config.into_bytes(), cancel).await?)
+}
+
+fn configuration(
+    engine: &dyn Engine,
+    plan: &ClusterPlan<'_>,
+    node: &ContainerInfo,
+    version: &KubernetesVersion,
+    endpoint: &str,
+) -> Result<String> {
+    Ok(kubeadm_config(&KubeadmRequest {
         cluster: plan.spec,
-        version: &version,
+        version,
         node: &node.name,
         role: role(node).unwrap_or(Role::Worker),
         endpoint,
@@ -108,9 +150,7 @@ pub(super) async fn configure(
         cert_sans: engine.remote_host().as_slice(),
         rootless: plan.facts.rootless,
         profile: plan.fleet.profile,
-    });
-    write_file(engine, &node.name, KUBEADM_CONF, 0o600, config.into_bytes(), cancel).await?;
-    Ok(version)
+    }))
 }
 
 /// Runs `kubeadm init` on the first control plane.
@@ -121,24 +161,28 @@ pub(super) async fn init(engine: &dyn Engine, node: &ContainerInfo, scope: &Scop
 }
 
 /// Starts the control plane's programs on the first control plane, and waits for nothing: certificates,
-/// kubeconfigs, the static pods' manifests, the kubelet. Where the image has a seed, the database begins with it;
-/// returns whether it does.
+/// kubeconfigs, the static pods' manifests, the kubelet. Where the image has a seed, the database begins with it.
+/// Returns what the node hands over.
 pub(super) async fn start(
     engine: &dyn Engine,
     plan: &ClusterPlan<'_>,
     node: &ContainerInfo,
+    version: &KubernetesVersion,
     scope: &Scope,
     step: &'static str,
-) -> Result<bool> {
-    // The scheduler would be refused until the API server has made its roles, and then try ever more rarely.
-    let skip = "preflight,control-plane/scheduler,wait-control-plane,upload-config,upload-certs,mark-control-plane,bootstrap-token,kubelet-finalize,addon,show-join-command";
-    let address = address(node)?.to_string();
+) -> Result<Handed> {
+    let skip = "preflight,wait-control-plane,upload-config,upload-certs,mark-control-plane,bootstrap-token,kubelet-finalize,addon,show-join-command";
+    let config = configuration(engine, plan, node, version, &node.name)?;
+    let (address, size) = (address(node)?.to_string(), config.len().to_string());
     let pod_cidr = first_pod_cidr(plan).unwrap_or_default();
-    let arguments = [node.name.as_str(), &address, &pod_cidr, KUBEADM_CONF, skip, START_MARK, SEED_MARK, START_LOCK];
+    let arguments = [&node.name, &address, &pod_cidr, KUBEADM_CONF, &size, skip, START_MARK, SEED_MARK, START_LOCK, HELD];
     let command: Vec<&str> = ["sh", "-c", START, "start.sh"].into_iter().chain(arguments).collect();
-    let output = listened(engine, node, ExecRequest::new(command), scope, step).await?;
+    let output = listened(engine, node, ExecRequest::new(command).stdin(config.into_bytes()), scope, step).await?;
     check(engine, node, "the start of the control plane", &output).await?;
-    Ok(output.stdout_text().lines().any(|line| line == SEED_MARK))
+    Handed::read(&output.stdout_text()).ok_or_else(|| {
+        Error::new(ErrorKind::Engine, format!("what node {} told of the start of its control plane came only in part", node.name))
+            .hint("run the command again: it goes on from there")
+    })
 }
 
 /// The addresses of the pods on the only node of a cluster: the first that the controller manager hands out, by its
@@ -164,8 +208,7 @@ pub(super) async fn finish(engine: &dyn Engine, node: &ContainerInfo, only: bool
     let rotated = "/var/lib/kubelet/pki/kubelet-client-current.pem";
     let command = format!(
         "kubeadm init --config={KUBEADM_CONF} --skip-phases={skip} --skip-token-print --v=1 && \
-         user=$(kubectl --kubeconfig {KUBELET_CONF} config view -o 'jsonpath={{.users[0].name}}') && \
-         if [ -e {rotated} ]; then kubectl --kubeconfig {KUBELET_CONF} config set-credentials \"$user\" --client-certificate={rotated} --client-key={rotated} >/dev/null; fi && \
+         if [ -e {rotated} ]; then sed -i -E 's,^( *client-(certificate|key))-data:.*,\\1: {rotated},' {KUBELET_CONF}; fi && \
          touch {DONE_MARK}"
     );
     let output = kubeadm(engine, node, &command, scope, step).await?;
@@ -180,8 +223,10 @@ pub(super) async fn start_program(
     scope: &Scope,
     step: &'static str,
 ) -> Result<()> {
+    let (held, manifest) = (format!("{HELD}/kube-{program}.yaml"), format!("/etc/kubernetes/manifests/kube-{program}.yaml"));
+    // A node that an earlier release began has none that is held back.
     let command = format!(
-        "[ -e /etc/kubernetes/manifests/kube-{program}.yaml ] || kubeadm init phase control-plane {program} --config={KUBEADM_CONF}"
+        "[ -e {manifest} ] || mv {held} {manifest} 2>/dev/null || kubeadm init phase control-plane {program} --config={KUBEADM_CONF}"
     );
     let output = kubeadm(engine, node, &command, scope, step).await?;
     check(engine, node, &format!("kubeadm init phase control-plane {program}"), &output).await

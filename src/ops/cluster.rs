@@ -16,7 +16,7 @@ use crate::engine::ContainerInfo;
 use crate::k8s::ApiServer;
 
 use super::api_server;
-use super::bootstrap::{self, Progress};
+use super::bootstrap::{self, Look, Progress};
 use super::context::{Kindmesh, Outcome, Scope};
 use super::control_plane;
 use super::error::{Error, ErrorKind, Result};
@@ -57,11 +57,11 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&
     let engine = km.engine.as_ref();
 
     let (mut made, mut changed) = boot_nodes(km, plan, &scope).await?;
-    let (remade, states) = remake_interrupted(km, plan, &scope, &mut made).await?;
+    let (remade, looks) = remake_interrupted(km, plan, &scope, &mut made).await?;
     changed |= remade;
-    let control_plane = first_control_plane(plan.spec, &made)?.clone();
+    let (control_plane, look) = first_control_plane(plan.spec, &made, &looks)?;
 
-    let begun = control_plane::start(km, plan, &scope, &control_plane, &made, &states).await?;
+    let begun = control_plane::start(km, plan, &scope, &control_plane, &look).await?;
     changed |= begun.changed;
     let server = begun.connect(km, plan, &control_plane).await?;
     let (printed, (), ()) = tokio::try_join!(
@@ -79,26 +79,26 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&
     let joined = async {
         let ((), based) = tokio::try_join!(
             control_plane::addons(plan, &server, printed.as_deref(), &scope),
-            install::base(engine, plan, &server, &control_plane, &scope),
+            install::base(engine, plan, &server, &control_plane, begun.handed(), &scope),
         )?;
         begun.control(km, plan, &control_plane, &scope).await?;
         let finished = begun.finish(km, plan, &server, &control_plane, &scope).await?;
-        Ok::<bool, Error>(based | finished | join_workers(km, plan, &scope, &control_plane, &made, &states).await?)
+        Ok::<bool, Error>(based | finished | join_workers(km, plan, &scope, &control_plane, &made, &looks).await?)
     };
     // Nobody is given a kubeconfig that the cluster refuses.
     let wrote = async {
         begun.admit(plan, &server, &scope).await?;
-        kubeconfig_entry::write(km, plan.spec.name.as_str(), is_first, &control_plane, &scope).await
+        let handed = begun.handed().map(|handed| handed.admin.as_str());
+        kubeconfig_entry::write(km, plan.spec.name.as_str(), is_first, &control_plane, handed, &scope).await
     };
     let (wrote, joined, sample, meshed) = tokio::try_join!(wrote, joined, install::addons(plan, &server, &scope), meshed,)?;
     changed |= wrote | joined | sample.changed | meshed.as_ref().is_some_and(|meshed| meshed.changed);
     wait_ready(plan, &server, &made, &scope).await?;
 
-    let version = bootstrap::node_version(engine, &control_plane, &scope.cancel).await?;
     let report = ClusterReport {
         name: plan.spec.name.to_string(),
         context: plan.spec.name.context(),
-        kubernetes_version: version.to_string(),
+        kubernetes_version: look.version.to_string(),
         image: plan.image.reference.clone(),
         api_server: server.address().to_owned(),
         nodes: made.into_iter().map(|node| node.name).collect(),
@@ -127,33 +127,28 @@ async fn boot_nodes(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope) -> Res
 
 /// A node whose kubeadm was interrupted cannot be used again: it is replaced by a new one of the
 /// same name. A cluster without a finished control plane starts over with all its nodes. Returns whether any
-/// was replaced, and how far each has got.
-async fn remake_interrupted(
-    km: &Kindmesh,
-    plan: &ClusterPlan<'_>,
-    scope: &Scope,
-    made: &mut [ContainerInfo],
-) -> Result<(bool, Vec<Progress>)> {
+/// was replaced, and what each tells of itself.
+async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope, made: &mut [ContainerInfo]) -> Result<(bool, Vec<Look>)> {
     let engine = km.engine.as_ref();
-    let mut states = try_join_all(made.iter().map(|node| bootstrap::progress(engine, node, &scope.cancel))).await?;
-    let control_plane_done = made.iter().zip(&states).any(|(node, state)| {
-        node.name == plan.spec.name.node(Role::ControlPlane, 1) && matches!(state, Progress::Done | Progress::Started)
+    let mut looks = try_join_all(made.iter().map(|node| bootstrap::look(engine, node, &scope.cancel))).await?;
+    let control_plane_done = made.iter().zip(&looks).any(|(node, look)| {
+        node.name == plan.spec.name.node(Role::ControlPlane, 1) && matches!(look.progress, Progress::Done | Progress::Started)
     });
-    let stale: Vec<usize> = states
+    let stale: Vec<usize> = looks
         .iter()
         .enumerate()
-        .filter(|(_, state)| **state == Progress::Interrupted || (**state == Progress::Done && !control_plane_done))
+        .filter(|(_, look)| look.progress == Progress::Interrupted || (look.progress == Progress::Done && !control_plane_done))
         .map(|(index, _)| index)
         .collect();
     if stale.is_empty() {
-        return Ok((false, states));
+        return Ok((false, looks));
     }
     let deadline = plan.fleet.timeouts.node_boot + Duration::from_secs(60);
     let plans = nodes::plans(plan.spec);
     scope
         .step("replace interrupted nodes", deadline, async {
             for index in stale {
-                states[index] = Progress::Fresh;
+                looks[index].progress = Progress::Fresh;
                 let node = &made[index];
                 if control_plane_done {
                     // kubeadm refuses to join under the name of a node that is still called Ready.
@@ -164,7 +159,7 @@ async fn remake_interrupted(
                 let Some(again) = plans.iter().find(|plan| plan.name == node.name) else { continue };
                 made[index] = nodes::ensure_one(km, plan, again, scope).await?.0;
             }
-            Ok(Outcome::changed((true, states)))
+            Ok(Outcome::changed((true, looks)))
         })
         .await
 }
@@ -183,20 +178,20 @@ async fn join_workers(
     scope: &Scope,
     control_plane: &ContainerInfo,
     made: &[ContainerInfo],
-    states: &[Progress],
+    looks: &[Look],
 ) -> Result<bool> {
     const STEP: &str = "join workers";
     let engine = km.engine.as_ref();
-    let workers = made.iter().zip(states).filter(|(node, _)| node.id != control_plane.id);
-    let missing: Vec<&ContainerInfo> = workers.filter(|(_, state)| **state != Progress::Done).map(|(node, _)| node).collect();
+    let workers = made.iter().zip(looks).filter(|(node, _)| node.id != control_plane.id);
+    let missing: Vec<_> = workers.filter(|(_, look)| look.progress != Progress::Done).collect();
     if missing.is_empty() {
         return Ok(false);
     }
     scope
         .step(STEP, plan.fleet.timeouts.cluster_ready, async {
             bootstrap::ensure_token(engine, control_plane, scope).await?;
-            let joins = missing.iter().map(|node| async {
-                bootstrap::configure(engine, plan, node, &control_plane.name, &scope.cancel).await?;
+            let joins = missing.iter().map(|(node, look)| async {
+                bootstrap::configure(engine, plan, node, &look.version, &control_plane.name, &scope.cancel).await?;
                 bootstrap::join(engine, node, scope, STEP).await?;
                 Ok::<(), Error>(())
             });
@@ -220,9 +215,10 @@ async fn wait_ready(plan: &ClusterPlan<'_>, server: &ApiServer, made: &[Containe
         .await
 }
 
-fn first_control_plane<'a>(spec: &ClusterSpec, made: &'a [ContainerInfo]) -> Result<&'a ContainerInfo> {
+fn first_control_plane(spec: &ClusterSpec, made: &[ContainerInfo], looks: &[Look]) -> Result<(ContainerInfo, Look)> {
     let name = spec.name.node(Role::ControlPlane, 1);
-    made.iter()
-        .find(|node| node.name == name)
+    let found = made.iter().zip(looks).find(|(node, _)| node.name == name);
+    found
+        .map(|(node, look)| (node.clone(), look.clone()))
         .ok_or_else(|| Error::new(ErrorKind::Cluster, format!("cluster {} has no node {name}", spec.name)))
 }

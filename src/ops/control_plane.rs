@@ -4,14 +4,12 @@
 //! the control plane's programs and is left; what it would write into the cluster at its end is written while
 //! everything else is being installed.
 
-use futures_util::future::try_join_all;
-
 use crate::domain::kubeadm::bootstraps_fast;
 use crate::engine::ContainerInfo;
 use crate::k8s::ApiServer;
 
 use super::api_server;
-use super::bootstrap::{self, Progress};
+use super::bootstrap::{self, Handed, Look, Progress};
 use super::cluster::ClusterPlan;
 use super::context::{Kindmesh, Outcome, Scope};
 use super::error::Result;
@@ -23,10 +21,10 @@ pub(super) struct Begun {
     pub(super) changed: bool,
     /// Whether the cluster knows how it is configured.
     finished: bool,
-    /// Whether the database had what an API server writes into an empty one.
-    seeded: bool,
     /// Whether the controller manager is known to be started.
     controls: bool,
+    /// What the node told when they were started just now.
+    handed: Option<Handed>,
 }
 
 /// Starts the control plane's programs, as far as they are not.
@@ -35,33 +33,27 @@ pub(super) async fn start(
     plan: &ClusterPlan<'_>,
     scope: &Scope,
     control_plane: &ContainerInfo,
-    nodes: &[ContainerInfo],
-    states: &[Progress],
+    look: &Look,
 ) -> Result<Begun> {
     const STEP: &str = "start the control plane";
     let engine = km.engine.as_ref();
     scope
         .step(STEP, plan.fleet.timeouts.cluster_ready, async {
-            let state = nodes.iter().zip(states).find(|(node, _)| node.id == control_plane.id).map(|(_, state)| *state);
-            match state.unwrap_or(Progress::Fresh) {
-                Progress::Done => return Ok(Outcome::unchanged(Begun { changed: false, finished: true, seeded: false, controls: true })),
-                Progress::Started => {
-                    return Ok(Outcome::unchanged(Begun { changed: true, finished: false, seeded: false, controls: false }));
-                }
+            let nothing = Begun { changed: true, finished: false, controls: false, handed: None };
+            match look.progress {
+                Progress::Done => return Ok(Outcome::unchanged(Begun { changed: false, finished: true, controls: true, ..nothing })),
+                Progress::Started => return Ok(Outcome::unchanged(nothing)),
                 Progress::Fresh | Progress::Interrupted => {}
             }
-            let configure = nodes.iter().map(|node| bootstrap::configure(engine, plan, node, &control_plane.name, &scope.cancel));
-            let versions = try_join_all(configure).await?;
-            let version = nodes.iter().zip(versions).find(|(node, _)| node.id == control_plane.id).map(|(_, version)| version);
-            let fast = version.is_some_and(|version| bootstraps_fast(plan.fleet.profile, &version));
-            let seeded = match fast {
-                true => bootstrap::start(engine, plan, control_plane, scope, STEP).await?,
-                false => {
-                    bootstrap::init(engine, control_plane, scope, STEP).await?;
-                    false
-                }
+            let begun = if bootstraps_fast(plan.fleet.profile, &look.version) {
+                let handed = bootstrap::start(engine, plan, control_plane, &look.version, scope, STEP).await?;
+                Begun { controls: !handed.seeded, handed: Some(handed), ..nothing }
+            } else {
+                bootstrap::configure(engine, plan, control_plane, &look.version, &control_plane.name, &scope.cancel).await?;
+                bootstrap::init(engine, control_plane, scope, STEP).await?;
+                Begun { finished: true, controls: true, ..nothing }
             };
-            Ok(Outcome::changed(Begun { changed: true, finished: !fast, seeded, controls: !seeded }))
+            Ok(Outcome::changed(begun))
         })
         .await
 }
@@ -85,9 +77,10 @@ impl Begun {
     /// Connects to it.
     pub(super) async fn connect(&self, km: &Kindmesh, plan: &ClusterPlan<'_>, control_plane: &ContainerInfo) -> Result<ApiServer> {
         let (engine, cluster) = (km.engine.as_ref(), plan.spec.name.as_str());
-        match self.finished {
-            true => api_server::connect(engine, cluster, control_plane).await,
-            false => api_server::connect_early(engine, cluster, control_plane).await,
+        match &self.handed {
+            Some(handed) => api_server::connect_with(engine, cluster, control_plane, &handed.super_admin).await,
+            None if self.finished => api_server::connect(engine, cluster, control_plane).await,
+            None => api_server::connect_early(engine, cluster, control_plane).await,
         }
     }
 
@@ -98,7 +91,7 @@ impl Begun {
         scope
             .step(STEP, deadline, async {
                 let seen = |state: &str| scope.progress(STEP, state);
-                match self.seeded {
+                match self.handed.as_ref().is_some_and(|handed| handed.seeded) {
                     true => install::api_server_works(server, deadline, &seen).await?,
                     false => install::api_server_ready(server, deadline, &seen).await?,
                 }
@@ -156,10 +149,16 @@ impl Begun {
 
     /// The manifests of kubeadm's add-ons; `None` when it has installed them itself.
     pub(super) async fn addons(&self, km: &Kindmesh, control_plane: &ContainerInfo, scope: &Scope) -> Result<Option<String>> {
-        match self.finished {
-            true => Ok(None),
-            false => bootstrap::addon_manifests(km.engine.as_ref(), control_plane, scope).await.map(Some),
+        match &self.handed {
+            Some(handed) => Ok(Some(handed.addons.clone())),
+            None if self.finished => Ok(None),
+            None => bootstrap::addon_manifests(km.engine.as_ref(), control_plane, scope).await.map(Some),
         }
+    }
+
+    /// What the node told when its programs were started just now; `None` when they were there.
+    pub(super) fn handed(&self) -> Option<&Handed> {
+        self.handed.as_ref()
     }
 
     /// Writes into the cluster how it is configured, and opens its only node for pods. Returns whether anything

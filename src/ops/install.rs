@@ -15,6 +15,7 @@ use crate::k8s::sample::Sample;
 use crate::k8s::wait::Starts;
 use crate::k8s::{ApiServer, Deadline, K8sError, Observer, metallb, nodes, sample, wait};
 
+use super::bootstrap::Handed;
 use super::cluster::ClusterPlan;
 use super::context::{Outcome, Scope};
 use super::error::{Error, ErrorKind, Result};
@@ -25,12 +26,14 @@ const STORAGE_MANIFEST: &str = "/kind/manifests/default-storage.yaml";
 /// Namespaces whose pods must run before a cluster counts as ready.
 pub(super) const SYSTEM_NAMESPACES: [&str; 2] = ["kube-system", "local-path-storage"];
 
-/// Applies network and storage from the node's own image. Returns whether anything changed.
+/// Applies network and storage from the node's own image, as far as it has not `handed` them over. Returns whether
+/// anything changed.
 pub(super) async fn base(
     engine: &dyn Engine,
     plan: &ClusterPlan<'_>,
     server: &ApiServer,
     control_plane: &ContainerInfo,
+    handed: Option<&Handed>,
     scope: &Scope,
 ) -> Result<bool> {
     const STEP: &str = "install network and storage";
@@ -39,10 +42,13 @@ pub(super) async fn base(
         .step(STEP, deadline, async {
             let seen = |state: &str| scope.progress(STEP, state);
             let deadline = Deadline::after(deadline);
-            let (cni, storage) = tokio::try_join!(
-                read_manifest(engine, control_plane, CNI_MANIFEST, scope),
-                read_manifest(engine, control_plane, STORAGE_MANIFEST, scope),
-            )?;
+            let (cni, storage) = match handed {
+                Some(handed) => (handed.network.clone(), handed.storage.clone()),
+                None => tokio::try_join!(
+                    read_manifest(engine, control_plane, CNI_MANIFEST, scope),
+                    read_manifest(engine, control_plane, STORAGE_MANIFEST, scope),
+                )?,
+            };
             let cni = cni_objects(&cni, &plan.spec.pod_subnet.to_string(), &format!("{}:{API_SERVER_PORT}", control_plane.name))
                 .map_err(|error| bad_manifest(control_plane, CNI_MANIFEST, error))?;
             let storage = manifest::parse(&storage).map_err(|error| bad_manifest(control_plane, STORAGE_MANIFEST, error))?;

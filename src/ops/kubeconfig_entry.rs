@@ -34,14 +34,25 @@ pub(super) async fn unlocked(km: &Kindmesh, scope: &Scope) -> Result<()> {
 }
 
 /// Writes or refreshes the entry; a new one becomes the current context when `current` is set.
-/// Returns whether the file changed.
+/// `handed` is the administrator's kubeconfig where the node has told it already. Returns whether the file changed.
 ///
 /// Undo: [`remove`].
-pub(super) async fn write(km: &Kindmesh, cluster: &str, current: bool, control_plane: &ContainerInfo, scope: &Scope) -> Result<bool> {
+pub(super) async fn write(
+    km: &Kindmesh,
+    cluster: &str,
+    current: bool,
+    control_plane: &ContainerInfo,
+    handed: Option<&str>,
+    scope: &Scope,
+) -> Result<bool> {
     let Some(target) = &km.kubeconfig else { return Ok(false) };
     scope
         .step(STEP, DEADLINE, async {
-            let entry = api_server::external_entry(km.engine.as_ref(), cluster, control_plane).await?;
+            let engine = km.engine.as_ref();
+            let entry = match handed {
+                Some(conf) => api_server::handed_entry(engine, cluster, control_plane, conf)?,
+                None => api_server::external_entry(engine, cluster, control_plane).await?,
+            };
             let changed = kubeconfig_file::edit(&target.write, |text| {
                 let mut document = Kubeconfig::parse(text).map_err(|error| corrupt(&target.write, error))?;
                 Ok(document.upsert(&entry, current).then(|| document.to_yaml()))

@@ -95,23 +95,33 @@ impl Machine {
         }
         if line.contains("pgrep -x kubeadm") {
             let state = [(DONE, "done"), (STARTED, "started")].into_iter().find(|(mark, _)| has(mark)).map_or("fresh", |(_, word)| word);
-            return Some(ExecReply::stdout(state));
-        }
-        if line.contains("--print-manifest") {
-            return Some(ExecReply::stdout(ADDONS));
+            return Some(ExecReply::stdout(format!("{state}\nv1.34.4\n")));
         }
         let begins = call.cmd.get(3).is_some_and(|word| word == "start.sh");
+        if line.contains("--print-manifest") && !begins {
+            return Some(ExecReply::stdout(ADDONS));
+        }
         let finishes = line.contains(&format!("touch {DONE}"));
-        if (begins || finishes) && !has(KUBEADM) {
+        if finishes && !has(KUBEADM) {
             return Some(ExecReply::fails(1, format!("unable to read config from {KUBEADM}")));
         }
         if begins {
+            // What start.sh looks after, too.
+            if call.cmd.get(8) != Some(&call.stdin.len().to_string()) {
+                return Some(ExecReply::fails(75, "received only a part of kubeadm's configuration"));
+            }
             if let Some(listener) = self.ports.lock().unwrap().remove(&call.container) {
                 let server = FakeApiServer::start(listener, &call.container, self.faults.clone());
                 self.servers.lock().unwrap().insert(call.container.clone(), server);
             }
+            self.engine.add_file(&call.container, KUBEADM, call.stdin.clone());
             self.engine.add_file(&call.container, STARTED, "");
-            return Some(ExecReply::stdout("[certs] Generating keys\n"));
+            let servers = self.servers.lock().unwrap();
+            let kubeconfig = servers.get(&call.container).map(FakeApiServer::kubeconfig).unwrap_or_default();
+            return Some(ExecReply::stdout(format!(
+                "[certs] Generating keys\n#kindmesh addons\n{ADDONS}\n#kindmesh network\n{NETWORK}\n#kindmesh storage\n{STORAGE}\n\
+                 #kindmesh super-admin\n{kubeconfig}\n#kindmesh admin\n{kubeconfig}\n#kindmesh end\n"
+            )));
         }
         if finishes {
             if line.contains("kubeadm join") {

@@ -1,8 +1,10 @@
 //! The scripts, as far as they can be tried without an engine.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 use super::source::{files, root};
 
@@ -101,27 +103,65 @@ fn the_record_of_faults_becomes_a_table() {
     assert_eq!(fs::read_to_string(path("page.md")).unwrap(), "no place");
 }
 
+/// Runs the start of a control plane in a folder that stands for a node, with programs that only say that they ran.
+fn start_control_plane(node: &Path, configuration: &[u8], size: usize) -> std::process::Child {
+    let path = |name: &str| node.join(name).to_str().unwrap().to_owned();
+    let programs = format!("{}:{}", node.display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new("sh");
+    command.arg(root().join("src/ops/bootstrap/start.sh")).env("PATH", programs).stdin(Stdio::piped());
+    command.args(["a-control-plane", "10.0.0.2", "", &path("kubeadm.conf"), &size.to_string(), "preflight"]);
+    command.args([path("started"), path("seeded"), path("lock"), path("held")]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // One that finds everything done reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(configuration);
+    child
+}
+
+fn node_for_start() -> tempfile::TempDir {
+    let node = tempfile::tempdir().unwrap();
+    let log = node.path().join("log").display().to_string();
+    let programs = [
+        (
+            "kubeadm",
+            format!(
+                "case \"$*\" in *print-manifest*) echo \"kind: $4\"; exit;; esac\necho begin >>{log}\n/bin/sleep 0.3\necho end >>{log}"
+            ),
+        ),
+        ("systemctl", format!("echo \"$*\" >>{log}")),
+        ("cat", "case \"$1\" in /etc/* | /kind/*) echo \"of $1\";; *) exec /bin/cat \"$@\";; esac".to_owned()),
+    ];
+    for (program, does) in programs {
+        fs::write(node.path().join(program), format!("#!/bin/sh\n{does}\n")).unwrap();
+        fs::set_permissions(node.path().join(program), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::write(node.path().join("seeded"), "").unwrap();
+    node
+}
+
 /// What was started by a process that was killed goes on in the node, and the next one starts it again.
 #[test]
 fn a_control_plane_is_started_once_however_many_start_it() {
-    let node = tempfile::tempdir().unwrap();
-    let path = |name: &str| node.path().join(name).to_str().unwrap().to_owned();
-    fs::write(path("kubeadm"), format!("#!/bin/sh\necho begin >>{log}\nsleep 0.3\necho end >>{log}\n", log = path("log"))).unwrap();
-    fs::set_permissions(path("kubeadm"), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::write(path("seeded"), "").unwrap();
-    let start = || {
-        let programs = format!("{}:{}", node.path().display(), std::env::var("PATH").unwrap());
-        let mut command = Command::new("sh");
-        command.arg(root().join("src/ops/bootstrap/start.sh")).env("PATH", programs).stdout(std::process::Stdio::piped());
-        command.args(["a-control-plane", "10.0.0.2", "", "/kind/kubeadm.conf", "preflight"]);
-        command.args([path("started"), path("seeded"), path("lock")]).spawn().unwrap()
-    };
-    for started in [start(), start()] {
-        let output = started.wait_with_output().unwrap();
+    let node = node_for_start();
+    let started = [start_control_plane(node.path(), b"a: 1\n", 5), start_control_plane(node.path(), b"a: 1\n", 5)];
+    for output in started.map(|one| one.wait_with_output().unwrap()) {
         assert!(output.status.success(), "{output:?}");
-        assert_eq!(String::from_utf8(output.stdout).unwrap().lines().last(), Some(path("seeded").as_str()), "both tell how it began");
+        let told = String::from_utf8(output.stdout).unwrap();
+        let sections: Vec<&str> = told.lines().filter(|line| line.starts_with("#kindmesh")).collect();
+        let all = ["seeded", "addons", "network", "storage", "super-admin", "admin", "end"].map(|name| format!("#kindmesh {name}"));
+        assert_eq!(sections, all, "both tell all of it: {told}");
+        assert!(told.contains("kind: coredns\n---\nkind: kube-proxy\n") && told.contains("of /etc/kubernetes/admin.conf"), "{told}");
     }
-    assert_eq!(fs::read_to_string(path("log")).unwrap(), "begin\nend\n");
+    assert_eq!(fs::read_to_string(node.path().join("log")).unwrap(), "begin\nend\nrestart --no-block kubelet\n");
+    assert_eq!(fs::read_to_string(node.path().join("kubeadm.conf")).unwrap(), "a: 1\n");
+}
+
+#[test]
+fn a_control_plane_is_not_started_by_half_a_configuration() {
+    let node = node_for_start();
+    let output = start_control_plane(node.path(), b"a: 1\n", 9).wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(75), "{output:?}");
+    assert!(stderr(&output).contains("received 5 of 9 bytes"), "{}", stderr(&output));
+    assert!(!node.path().join("log").exists() && !node.path().join("started").exists());
 }
 
 #[test]

@@ -1,40 +1,89 @@
-# Starts the programs of the first control plane, and waits for nothing.
-#   start.sh NODE ADDRESS POD-CIDR KUBEADM-CONFIGURATION SKIPPED-PHASES STARTED-MARK SEEDED-MARK LOCK
-# POD-CIDR is what the node will be given, empty where that is not known.
+# Starts the programs of the first control plane, waits for nothing, and hands over what its maker needs.
+#   start.sh NODE ADDRESS POD-CIDR KUBEADM-CONFIGURATION SIZE SKIPPED-PHASES STARTED-MARK SEEDED-MARK LOCK HELD
+# POD-CIDR is what the node will be given, empty where that is not known. The configuration is read from standard
+# input and has SIZE bytes. HELD is a folder for the manifests of programs that are started later.
 set -e
-node=$1 address=$2 pod_cidr=$3 config=$4 skip=$5 started=$6 seeded=$7 lock=$8
+node=$1 address=$2 pod_cidr=$3 config=$4 size=$5 skip=$6 started=$7 seeded=$8 lock=$9 held=${10}
+manifests=/etc/kubernetes/manifests
+
+# The configuration, whole or not at all.
+configure() {
+  mkdir -p "${config%/*}"
+  umask 077
+  cat >"$config.part"
+  received=$(wc -c <"$config.part")
+  if [ "$received" -ne "$size" ]; then
+    echo "received $received of $size bytes of kubeadm's configuration" >&2
+    exit 75
+  fi
+  mv -f "$config.part" "$config"
+}
+
+start() {
+  # In a process of its own, for its permissions are no others'.
+  (configure)
+
+  # The pods of a node need not wait for the network's daemon when it is known what that will write.
+  if [ -n "$pod_cidr" ] && command -v kindmesh-cni >/dev/null && ! ls /etc/cni/net.d/* >/dev/null 2>&1; then
+    mkdir -p /etc/cni/net.d
+    kindmesh-cni configure "$pod_cidr" "$address"
+  fi
+
+  # What every API server writes into an empty database is in the image. Data that is there already is of a run that was
+  # interrupted: it has no less.
+  if [ -e /kind/seed/seed.db ] && ! [ -e /var/lib/etcd/member ]; then
+    etcd-seed restore --from /kind/seed --to /var/lib/etcd --name "$node" --peer "https://$address:2380"
+    touch "$seeded"
+  fi
+
+  # Where kubeadm finds no systemctl it writes everything and leaves the kubelet to us: it would have systemd read all
+  # units again, and start the kubelet before the manifests below are out of the way.
+  kubeadm=$(command -v kubeadm)
+  PATH=/kind/none "$kubeadm" init --config="$config" --skip-phases="$skip" --skip-token-print --v=1
+
+  # A scheduler would be refused until the API server has made its roles, and then try ever more rarely. A controller
+  # manager looks only each second whether the server is ready; with a seed that is so soon after it answers that one
+  # started a little later finds it ready at its first look.
+  mkdir -p "$held"
+  for program in scheduler controller-manager; do
+    manifest=$manifests/kube-$program.yaml
+    if [ -e "$manifest" ] && { [ $program = scheduler ] || [ -e "$seeded" ]; }; then
+      mv "$manifest" "$held/"
+    fi
+  done
+  systemctl restart --no-block kubelet
+  touch "$started"
+}
+
+# section NAME COMMAND...: what a command prints, behind a line that names it.
+section() {
+  echo "#kindmesh $1"
+  shift
+  "$@"
+  echo
+}
+
+# Add-ons as kubeadm would install them, of the versions that belong to this Kubernetes.
+addons() {
+  kubeadm init phase addon coredns --print-manifest --config="$config"
+  echo ---
+  kubeadm init phase addon kube-proxy --print-manifest --config="$config"
+}
 
 # One that was left by a process that was killed goes on in the node: a second one beside it would spoil both. What the
 # first did is done.
 exec 9>"$lock"
 flock 9
-if [ -e "$started" ]; then
-  if [ -e "$seeded" ]; then
-    echo "$seeded"
-  fi
-  exit 0
-fi
+if ! [ -e "$started" ]; then start; fi
+flock --unlock 9
 
-# The pods of a node need not wait for the network's daemon when it is known what that will write.
-if [ -n "$pod_cidr" ] && command -v kindmesh-cni >/dev/null && ! ls /etc/cni/net.d/* >/dev/null 2>&1; then
-  mkdir -p /etc/cni/net.d
-  kindmesh-cni configure "$pod_cidr" "$address"
-fi
-
-# What every API server writes into an empty database is in the image. Data that is there already is of a run that was
-# interrupted: it has no less.
-if [ -e /kind/seed/seed.db ] && ! [ -e /var/lib/etcd/member ]; then
-  etcd-seed restore --from /kind/seed --to /var/lib/etcd --name "$node" --peer "https://$address:2380"
-  touch "$seeded"
-fi
-
-# A controller manager looks only each second whether the server is ready. With a seed that is so soon after it answers
-# that one started a little later finds it ready at its first look.
 if [ -e "$seeded" ]; then
-  skip=$skip,control-plane/controller-manager
+  echo "#kindmesh seeded"
 fi
-kubeadm init --config="$config" --skip-phases="$skip" --skip-token-print --v=1
-touch "$started"
-if [ -e "$seeded" ]; then
-  echo "$seeded"
-fi
+# Last what is secret: nothing of it stands at the end of what is told when something before it fails.
+section addons addons
+section network cat /kind/manifests/default-cni.yaml
+section storage cat /kind/manifests/default-storage.yaml
+section super-admin cat /etc/kubernetes/super-admin.conf
+section admin cat /etc/kubernetes/admin.conf
+echo "#kindmesh end"

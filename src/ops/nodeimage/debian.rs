@@ -57,7 +57,7 @@ pub(super) async fn build(
 }
 
 /// Copies a root's archive, leaving out what the recipe removes, everything in `/dev` (the engine
-/// makes its own) and times.
+/// makes its own) and times; what the recipe moves lies elsewhere, with a link in its place.
 fn cut<W: Write>(root: &Root, source: impl Read, target: W, cancel: CancellationToken) -> io::Result<(W, Written)> {
     let mut tarball = Tarball::new(target, cancel);
     let mut archive = Archive::new(source);
@@ -67,8 +67,11 @@ fn cut<W: Write>(root: &Root, source: impl Read, target: W, cancel: Cancellation
         if path.is_empty() || path.starts_with("dev/") || root.removes(&path) {
             continue;
         }
-        let keep = |target: &str| Some(clean(target)).filter(|target| !root.removes(target));
-        tarball.copy(&path, entry, keep)?;
+        let keep = |target: &str| Some(clean(target)).filter(|target| !root.removes(target)).map(|target| root.place(&target));
+        tarball.copy(&root.place(&path), entry, keep)?;
+    }
+    for moved in &root.moves {
+        tarball.symlink(moved.from.trim_start_matches('/'), &moved.to)?;
     }
     // What follows the last entry is padding, but the writer must be able to write it.
     io::copy(&mut archive.into_inner(), &mut io::sink())?;
@@ -83,6 +86,7 @@ fn clean(path: &str) -> String {
 mod tests {
     use tar::{Builder, EntryType, Header};
 
+    use super::super::recipe::Move;
     use super::*;
 
     #[test]
@@ -103,5 +107,49 @@ mod tests {
         let names: Vec<&str> = written.listing.iter().map(|(path, _)| path).collect();
         assert_eq!(names, ["bin", "dev", "var/log"]);
         assert_eq!(bytes.len() as u64, written.size);
+    }
+
+    #[test]
+    fn a_moved_folder_leaves_a_link() {
+        let mut source = Builder::new(Vec::new());
+        let mut header = Header::new_ustar();
+        header.set_mode(0o755);
+        header.set_size(0);
+        header.set_entry_type(EntryType::Directory);
+        for folder in ["./usr/lib/", "./var/lib/db/", "./var/lib/dbus/", "./var/lib/db/info/"] {
+            source.append_data(&mut header, folder, io::empty()).unwrap();
+        }
+        header.set_entry_type(EntryType::Regular);
+        source.append_data(&mut header, "./var/lib/db/info/a", io::empty()).unwrap();
+        header.set_entry_type(EntryType::Link);
+        source.append_link(&mut header, "./var/lib/db/info/b", "./var/lib/db/info/a").unwrap();
+        let source = source.into_inner().unwrap();
+        let moves = vec![Move { from: "/var/lib/db".into(), to: "/usr/lib/db".into() }];
+        let root = Root { moves, ..Root::default() };
+        let (bytes, _) = cut(&root, source.as_slice(), Vec::new(), CancellationToken::new()).unwrap();
+        let mut archive = Archive::new(bytes.as_slice());
+        let entries: Vec<(String, Option<String>)> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                let link = entry.link_name().unwrap().map(|link| link.display().to_string());
+                (entry.path().unwrap().display().to_string(), link)
+            })
+            .collect();
+        let plain = |path: &str| (path.to_owned(), None);
+        let link = |path: &str, target: &str| (path.to_owned(), Some(target.to_owned()));
+        assert_eq!(
+            entries,
+            [
+                plain("usr/lib/"),
+                plain("usr/lib/db/"),
+                plain("var/lib/dbus/"),
+                plain("usr/lib/db/info/"),
+                plain("usr/lib/db/info/a"),
+                link("usr/lib/db/info/b", "usr/lib/db/info/a"),
+                link("var/lib/db", "/usr/lib/db"),
+            ]
+        );
     }
 }

@@ -51,10 +51,21 @@ pub(super) struct Root {
     /// Paths left out; `/*` at the end means everything below, not the folder itself.
     #[serde(default)]
     pub remove: Vec<String>,
+    /// Folders that lie elsewhere, with a link in their place.
+    #[serde(default, rename = "move")]
+    pub moves: Vec<Move>,
     #[serde(default)]
     pub files: Vec<NodeFile>,
     #[serde(default)]
     pub symlinks: Vec<Symlink>,
+}
+
+/// A folder of a Debian root that lies elsewhere.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Move {
+    pub from: String,
+    pub to: String,
 }
 
 /// Kubernetes versions, and the names kubeadm gives to what comes with each.
@@ -252,6 +263,15 @@ impl Recipe {
 // === impl Root ===
 
 impl Root {
+    /// Where a path (without a leading slash) lies in the end.
+    pub fn place(&self, path: &str) -> String {
+        let moved = self.moves.iter().find_map(|one| {
+            let rest = path.strip_prefix(one.from.trim_start_matches('/'))?;
+            (rest.is_empty() || rest.starts_with('/')).then(|| format!("{}{rest}", one.to.trim_start_matches('/')))
+        });
+        moved.unwrap_or_else(|| path.to_owned())
+    }
+
     /// Whether a path (without a leading slash) is left out.
     pub fn removes(&self, path: &str) -> bool {
         self.remove.iter().any(|pattern| {

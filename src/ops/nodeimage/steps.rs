@@ -64,13 +64,16 @@ impl Plan {
 
     pub fn add_root(&mut self, inputs: &Inputs, name: &str) {
         let Some(root) = inputs.recipe.roots.get(name) else { return };
-        let key = Fingerprint::new("root", 1)
+        let mut key = Fingerprint::new("root", 1)
             .field("mmdebstrap", &inputs.mmdebstrap)
             .field("suite", &inputs.recipe.suite)
             .field("architecture", &inputs.toolchain.architecture)
             .field("variant", &root.variant)
             .field("packages", json(&root.packages))
             .field("remove", json(&root.remove));
+        if !root.moves.is_empty() {
+            key = key.field("move", json(&root.moves));
+        }
         self.add(format!("make Debian root {name}"), Work::Root(name.to_owned()), Some(key), vec![]);
     }
 

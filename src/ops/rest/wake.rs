@@ -86,7 +86,7 @@ async fn start_alone(km: &Kindmesh, fleet: &FleetName) -> Result<RestReport> {
         let inventory = Inventory::read(engine).await?;
         let server = connect(km, cluster).await?;
         tokio::try_join!(
-            kubeconfig_entry::write(km, cluster, false, inventory.control_plane(cluster)?, &scope),
+            kubeconfig_entry::write(km, cluster, false, inventory.control_plane(cluster)?, None, &scope),
             answers(&server, &timeouts, &scope),
         )?;
         Ok(server)
