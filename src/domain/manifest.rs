@@ -248,6 +248,20 @@ impl Object {
         }
     }
 
+    /// Removes the entries of a list, named by the keys on the way to it, that are told by `gone`; a list without entries
+    /// goes as well.
+    pub fn remove_from(&mut self, path: &[&str], gone: impl Fn(&Value) -> bool) {
+        let Some((last, way)) = path.split_last() else { return };
+        let parent = way.iter().try_fold(&mut self.value, |here, key| here.get_mut(*key));
+        let Some(parent) = parent.and_then(Value::as_object_mut) else { return };
+        if let Some(list) = parent.get_mut(*last).and_then(Value::as_array_mut) {
+            list.retain(|entry| !gone(entry));
+            if list.is_empty() {
+                parent.remove(*last);
+            }
+        }
+    }
+
     /// Whether it is a custom resource definition.
     pub fn is_definition(&self) -> bool {
         self.id.kind == "CustomResourceDefinition" && self.id.group() == "apiextensions.k8s.io"

@@ -8,6 +8,7 @@ use futures_util::future::try_join_all;
 
 use crate::domain::facts::HostFacts;
 use crate::domain::fleet::{ClusterSpec, Fleet};
+use crate::domain::kubeadm::bootstraps_fast;
 use crate::domain::name::Role;
 use crate::domain::net::NetworkInfo;
 use crate::domain::net::ranges::AddrRanges;
@@ -74,12 +75,13 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&
         let Some(mesh) = mesh else { return Ok(None) };
         mesh::install(plan, mesh, mesh::Place { engine, nodes: &made, server: &server }, &scope).await.map(Some)
     };
+    let quick = bootstraps_fast(plan.fleet.profile, &look.version);
     // What is finished is not looked at again, so the add-ons come before; and workers join what has been
     // written down.
     let joined = async {
         let ((), based) = tokio::try_join!(
             control_plane::addons(plan, &server, printed.as_deref(), &scope),
-            install::base(engine, plan, &server, &control_plane, begun.handed(), &scope),
+            install::base(engine, plan, &server, &control_plane, begun.handed(), quick, &scope),
         )?;
         begun.control(km, plan, &control_plane, &scope).await?;
         let finished = begun.finish(km, plan, &server, &control_plane, &scope).await?;

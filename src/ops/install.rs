@@ -26,14 +26,15 @@ const STORAGE_MANIFEST: &str = "/kind/manifests/default-storage.yaml";
 /// Namespaces whose pods must run before a cluster counts as ready.
 pub(super) const SYSTEM_NAMESPACES: [&str; 2] = ["kube-system", "local-path-storage"];
 
-/// Applies network and storage from the node's own image, as far as it has not `handed` them over. Returns whether
-/// anything changed.
+/// Applies network and storage from the node's own image, as far as it has not `handed` them over. `quick` are those of
+/// a quick bootstrap. Returns whether anything changed.
 pub(super) async fn base(
     engine: &dyn Engine,
     plan: &ClusterPlan<'_>,
     server: &ApiServer,
     control_plane: &ContainerInfo,
     handed: Option<&Handed>,
+    quick: bool,
     scope: &Scope,
 ) -> Result<bool> {
     const STEP: &str = "install network and storage";
@@ -51,7 +52,10 @@ pub(super) async fn base(
             };
             let cni = cni_objects(&cni, &plan.spec.pod_subnet.to_string(), &format!("{}:{API_SERVER_PORT}", control_plane.name))
                 .map_err(|error| bad_manifest(control_plane, CNI_MANIFEST, error))?;
-            let storage = manifest::parse(&storage).map_err(|error| bad_manifest(control_plane, STORAGE_MANIFEST, error))?;
+            let mut storage = manifest::parse(&storage).map_err(|error| bad_manifest(control_plane, STORAGE_MANIFEST, error))?;
+            if quick {
+                addons::quick_storage(&mut storage, &plan.spec.name.node(Role::ControlPlane, 1));
+            }
             let options = ApplyOptions::default();
             let (cni, storage) =
                 tokio::try_join!(apply(server, cni, options, deadline, &seen), apply(server, storage, options, deadline, &seen))
