@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Instant;
 
-use super::command::Bench;
+use super::command::{Bench, spread};
 use super::peer::{Kind, image};
 use super::probe::{self, Moments};
 use super::table::Table;
@@ -26,7 +26,8 @@ pub fn measure(bench: &Bench, kind: Option<&Kind>, rounds: usize, wanted: &dyn F
         for _ in 0..rounds {
             if let Some(kind) = kind {
                 theirs.push(by_kind(kind, count, true));
-                if count == 4 {
+                // Beside twice as long a time once is enough.
+                if count == 4 && one_by_one.is_empty() {
                     one_by_one.push(by_kind(kind, count, false));
                 }
             }
@@ -47,8 +48,8 @@ pub fn measure(bench: &Bench, kind: Option<&Kind>, rounds: usize, wanted: &dyn F
             2 => table.add("two clusters at once: both usable", "kind, two in parallel", all(&theirs, usable), all(&ours, usable), 0.45),
             _ => {
                 let (parallel, serial) = (all(&theirs, usable), all(&one_by_one, usable));
-                let total = |values: &[f64]| values.iter().sum::<f64>();
-                let (better, how) = match total(&serial) > 0.0 && total(&serial) < total(&parallel) {
+                let middle = |values: &[f64]| spread(values.iter().copied()).0;
+                let (better, how) = match !serial.is_empty() && middle(&serial) < middle(&parallel) {
                     true => (serial, "kind, one after another"),
                     false => (parallel, "kind, four in parallel"),
                 };

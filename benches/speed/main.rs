@@ -13,6 +13,7 @@
 //! |---|---|---|
 //! | `KINDMESH_BENCH_ROUNDS` | rounds for each figure | 5 |
 //! | `KINDMESH_BENCH_ONLY` | figures whose names contain this | all |
+//! | `KINDMESH_BENCH_PROGRAM` | the kindmesh that is measured | the one that cargo builds for it |
 //! | `KINDMESH_NODE_IMAGE` | node image | that of the default version |
 //! | `KINDMESH_TEST_KIND` | the real kind | fetched by `scripts/get-kind` |
 
