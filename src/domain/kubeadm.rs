@@ -1,6 +1,6 @@
 //! The configuration that kubeadm reads in every node, by Kubernetes version and as kind writes it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Map, Value, json};
 
@@ -79,7 +79,13 @@ pub fn kubeadm(request: &KubeadmRequest<'_>) -> String {
 fn cluster_configuration(request: &KubeadmRequest<'_>) -> Value {
     let cluster = request.cluster;
     let mut sans = vec!["localhost".to_owned(), cluster.api_server_address.to_string()];
-    for san in request.cert_sans {
+    // Published on every address, it is reached at the loopback one from the engine's own machine.
+    let loopback = match cluster.api_server_address {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Some(Ipv4Addr::LOCALHOST.to_string()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Some(Ipv6Addr::LOCALHOST.to_string()),
+        _ => None,
+    };
+    for san in loopback.iter().chain(request.cert_sans) {
         if !sans.contains(san) {
             sans.push(san.clone());
         }

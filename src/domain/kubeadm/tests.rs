@@ -210,6 +210,18 @@ fn names_for_the_certificate_are_added_once() {
 }
 
 #[test]
+fn a_server_published_everywhere_is_also_itself_at_the_loopback_address() {
+    for (address, expected) in [("0.0.0.0", "127.0.0.1"), ("::", "::1")] {
+        let mut cluster = fleet(1).clusters[0].clone();
+        cluster.api_server_address = address.parse().unwrap();
+        let cluster: &'static ClusterSpec = Box::leak(Box::new(cluster));
+        let text = conf("v1.34.4", Role::ControlPlane, |request| request.cluster = cluster);
+        let document: Value = serde_saphyr::from_multiple::<Value>(&text).unwrap().remove(0);
+        assert_eq!(document["apiServer"]["certSANs"], json!(["localhost", address, expected]));
+    }
+}
+
+#[test]
 fn the_shape_changes_with_the_minor_version() {
     for (version, expected) in [("v1.35.9", "v1beta3"), ("v1.36.0-rc.1", "v1beta4"), ("v1.37.2", "v1beta4"), ("v1.27.3", "v1beta3")] {
         assert!(conf(version, Role::Worker, |_| {}).contains(&format!("kubeadm.k8s.io/{expected}")), "{version}");
