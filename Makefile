@@ -54,6 +54,10 @@ test-cluster: ## Run the tests with whole clusters, on the engine that answers
 test-fleets: ## Run the tests of what tests of others use, and their examples, on the engine that answers
 	@scripts/test testing
 
+.PHONY: test-vm
+test-vm: ## Whole clusters in an emulated machine: control groups of version 2, privileged, IPv6, an engine behind TLS (slow)
+	@scripts/test-vm
+
 .PHONY: faults
 faults: ## Let everything go wrong, at every step, on the engine that answers (an hour); writes target/faults.json and the README's table
 	@scripts/test faults

@@ -38,7 +38,7 @@ fn every_make_target_is_in_the_help() {
 
 #[test]
 fn wrong_arguments_are_answered_with_the_usage() {
-    for script in ["scripts/engine", "scripts/mesh-by-hand", "scripts/test"] {
+    for script in ["scripts/engine", "scripts/mesh-by-hand", "scripts/test", "scripts/test-vm"] {
         let output = run(script, &["nonsense"]);
         assert_eq!(output.status.code(), Some(2), "{script}: {}", stderr(&output));
         assert!(stderr(&output).contains("KINDMESH_"), "{script} shows its usage");
