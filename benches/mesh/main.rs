@@ -14,6 +14,7 @@
 //! | `KINDMESH_BENCH_ROUNDS` | runs of kindmesh | 2 |
 //! | `KINDMESH_BENCH_HAND_ROUNDS` | runs of the script; 0 leaves it out | 1 |
 //! | `KINDMESH_BENCH_FOUR` | when set: a mesh of four clusters, once, too | |
+//! | `KINDMESH_BENCH_PROGRAM` | the kindmesh that is measured | the one that cargo builds for it |
 //! | `KINDMESH_NODE_IMAGE` | node image | that of the default version |
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a program for people that ends at the first surprise")]

@@ -40,6 +40,8 @@ const KUBEADM_PATIENCE: u32 = 240;
 pub(super) const LONGEST: Duration = Duration::from_secs(240);
 /// Where the manifests of programs wait that are started later.
 const HELD: &str = "/kind/kindmesh-held";
+/// Where the kubelet looks for static pods.
+const MANIFESTS: &str = "/etc/kubernetes/manifests";
 /// Held in the node by what starts the control plane's programs, also when who asked for it was killed. It goes with
 /// the node's memory.
 const START_LOCK: &str = "/run/kindmesh-start.lock";
@@ -77,27 +79,30 @@ pub(super) struct Look {
 /// How far the node got. A bootstrap that is at work there, left by a process that was killed or run by
 /// another one, is waited for, for as long as [`LONGEST`]: when it ends well, it leaves the mark as any other.
 pub(super) async fn progress(engine: &dyn Engine, node: &ContainerInfo, cancel: &CancellationToken) -> Result<Progress> {
-    ask(engine, node, &tell_progress(), cancel).await.and_then(|text| read_progress(node, text.trim()))
+    let script = tell_progress();
+    let output = engine.exec(&node.name, ExecRequest::new(["sh", "-c", script.as_str()]), cancel).await?;
+    read_progress(node, output.stdout_text().trim())
 }
 
 /// How far the node got, as [`progress`], and which version of Kubernetes it has.
 pub(super) async fn look(engine: &dyn Engine, node: &ContainerInfo, cancel: &CancellationToken) -> Result<Look> {
-    let text = ask(engine, node, &format!("{}; cat {VERSION_FILE} 2>/dev/null", tell_progress()), cancel).await?;
+    let script = format!("{} && cat {VERSION_FILE}", tell_progress());
+    let output = engine.exec(&node.name, ExecRequest::new(["sh", "-c", script.as_str()]), cancel).await?;
+    let text = output.stdout_text();
     let (progress, version) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
     let progress = read_progress(node, progress)?;
-    if version.is_empty() {
-        let message = format!("node {} has no file {VERSION_FILE}", node.name);
-        return Err(Error::new(ErrorKind::Image, message).hint(format!("the image {} is no node image", node.image)));
+    match (output.success(), version.trim()) {
+        (false, _) => Err(Error::new(ErrorKind::Image, format!("node {}: {}", node.name, output.tail(1)))
+            .hint(format!("the image {} is no node image: it has no {VERSION_FILE}", node.image))),
+        (true, "") => Err(Error::new(ErrorKind::Engine, format!("what node {} told of itself came only in part", node.name))
+            .hint("run the command again: it goes on from there")),
+        (true, version) => {
+            let version = version
+                .parse()
+                .map_err(|error| Error::new(ErrorKind::Image, format!("{VERSION_FILE} in node {}", node.name)).because(error))?;
+            Ok(Look { progress, version })
+        }
     }
-    let version = version
-        .trim()
-        .parse()
-        .map_err(|error| Error::new(ErrorKind::Image, format!("{VERSION_FILE} in node {}", node.name)).because(error))?;
-    Ok(Look { progress, version })
-}
-
-async fn ask(engine: &dyn Engine, node: &ContainerInfo, script: &str, cancel: &CancellationToken) -> Result<String> {
-    Ok(engine.exec(&node.name, ExecRequest::new(["sh", "-c", script]), cancel).await?.stdout_text())
 }
 
 fn tell_progress() -> String {
@@ -113,7 +118,8 @@ fn read_progress(node: &ContainerInfo, word: &str) -> Result<Progress> {
         "started" => Ok(Progress::Started),
         "interrupted" => Ok(Progress::Interrupted),
         "fresh" => Ok(Progress::Fresh),
-        other => Err(Error::new(ErrorKind::Cluster, format!("node {}: cannot tell how far its bootstrap got: {other}", node.name))),
+        other => Err(Error::new(ErrorKind::Cluster, format!("node {}: cannot tell how far its bootstrap got: {other}", node.name))
+            .hint("run the command again; a node that never tells is removed by `docker rm --force --volumes`, and made anew")),
     }
 }
 
@@ -173,13 +179,15 @@ pub(super) async fn start(
 ) -> Result<Handed> {
     let skip = "preflight,wait-control-plane,upload-config,upload-certs,mark-control-plane,bootstrap-token,kubelet-finalize,addon,show-join-command";
     let config = configuration(engine, plan, node, version, &node.name)?;
-    let (address, size) = (address(node)?.to_string(), config.len().to_string());
+    let address = address(node)?.to_string();
     let pod_cidr = first_pod_cidr(plan).unwrap_or_default();
-    let arguments = [&node.name, &address, &pod_cidr, KUBEADM_CONF, &size, skip, START_MARK, SEED_MARK, START_LOCK, HELD];
+    let arguments = [&node.name, &address, &pod_cidr, KUBEADM_CONF, &config, skip, START_MARK, SEED_MARK, START_LOCK, HELD, MANIFESTS];
     let command: Vec<&str> = ["sh", "-c", START, "start.sh"].into_iter().chain(arguments).collect();
-    let output = listened(engine, node, ExecRequest::new(command).stdin(config.into_bytes()), scope, step).await?;
-    check(engine, node, "the start of the control plane", &output).await?;
-    Handed::read(&output.stdout_text()).ok_or_else(|| {
+    let output = listened(engine, node, ExecRequest::new(command), scope, step).await?;
+    let handed = Handed::read(&output.stdout_text());
+    // What is handed over is secret in part, and nothing of it explains a failure.
+    check(engine, node, "the start of the control plane", &ExecOutput { stdout: Vec::new(), ..output }).await?;
+    handed.ok_or_else(|| {
         Error::new(ErrorKind::Engine, format!("what node {} told of the start of its control plane came only in part", node.name))
             .hint("run the command again: it goes on from there")
     })
@@ -223,7 +231,7 @@ pub(super) async fn start_program(
     scope: &Scope,
     step: &'static str,
 ) -> Result<()> {
-    let (held, manifest) = (format!("{HELD}/kube-{program}.yaml"), format!("/etc/kubernetes/manifests/kube-{program}.yaml"));
+    let (held, manifest) = (format!("{HELD}/kube-{program}.yaml"), format!("{MANIFESTS}/kube-{program}.yaml"));
     // A node that an earlier release began has none that is held back.
     let command = format!(
         "[ -e {manifest} ] || mv {held} {manifest} 2>/dev/null || kubeadm init phase control-plane {program} --config={KUBEADM_CONF}"
@@ -290,8 +298,12 @@ async fn listened(
     Ok(engine.exec(&node.name, request, &scope.cancel).await?)
 }
 
-/// kubeadm tells what it does as `[certs] Generating …`; everything else is for its log.
+/// kubeadm tells what it does as `[certs] Generating …`; everything else is for its log, and so is that it finds nothing
+/// to start the kubelet with, which it is not to do.
 fn phase(line: &str) -> Option<&str> {
+    if line.contains("No supported init system") {
+        return None;
+    }
     let rest = line.strip_prefix('[')?;
     let (name, text) = rest.split_once("] ")?;
     (!name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') && !text.is_empty()).then_some(line)
@@ -309,7 +321,7 @@ async fn check(engine: &dyn Engine, node: &ContainerInfo, what: &str, output: &E
     }
     let error = Error::new(ErrorKind::Cluster, message)
         .hint(format!("the node is kept; its kubelet's log: `docker exec {} journalctl -u kubelet`", node.name))
-        .hint("`kindmesh up` starts over with a new node");
+        .hint("`kindmesh up` goes on from there, or starts over with a new node");
     let starved = error.to_string().contains("too many open files");
     Err(if starved { error.hint(boot::inotify_hint()) } else { error })
 }
@@ -337,6 +349,7 @@ mod tests {
         assert!(phase("[control-plane] Creating static Pod manifest").is_some());
         assert!(phase("I1122 15:00:00.000000  123 init.go:1] x").is_none());
         assert!(phase("[]").is_none());
+        assert!(phase("[kubelet-start] No supported init system detected, won't make sure the kubelet is running properly.").is_none());
         assert!(phase("Your Kubernetes control-plane has initialized successfully!").is_none());
     }
 }

@@ -150,7 +150,6 @@ async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope
     scope
         .step("replace interrupted nodes", deadline, async {
             for index in stale {
-                looks[index].progress = Progress::Fresh;
                 let node = &made[index];
                 if control_plane_done {
                     // kubeadm refuses to join under the name of a node that is still called Ready.
@@ -160,6 +159,8 @@ async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope
                 engine.remove_container(&node.name).await?;
                 let Some(again) = plans.iter().find(|plan| plan.name == node.name) else { continue };
                 made[index] = nodes::ensure_one(km, plan, again, scope).await?.0;
+                // Its image need not be that of the node before it.
+                looks[index] = bootstrap::look(engine, &made[index], &scope.cancel).await?;
             }
             Ok(Outcome::changed((true, looks)))
         })

@@ -1,8 +1,8 @@
 //! The first control plane of a cluster, from a booted node to a cluster that knows how it is configured.
 //!
-//! As kind does it, `kubeadm init` does all of that in one go, and waits in between. Quickly done, kubeadm starts
-//! the control plane's programs and is left; what it would write into the cluster at its end is written while
-//! everything else is being installed.
+//! As kind does it, `kubeadm init` does all of that in one go, and waits in between. Quickly done, kubeadm writes what
+//! the control plane's programs need, and they are started; what it would write into the cluster at its end is written
+//! while everything else is being installed.
 
 use crate::domain::kubeadm::bootstraps_fast;
 use crate::engine::ContainerInfo;
@@ -39,19 +39,19 @@ pub(super) async fn start(
     let engine = km.engine.as_ref();
     scope
         .step(STEP, plan.fleet.timeouts.cluster_ready, async {
-            let nothing = Begun { changed: true, finished: false, controls: false, handed: None };
+            let unfinished = Begun { changed: true, finished: false, controls: false, handed: None };
             match look.progress {
-                Progress::Done => return Ok(Outcome::unchanged(Begun { changed: false, finished: true, controls: true, ..nothing })),
-                Progress::Started => return Ok(Outcome::unchanged(nothing)),
+                Progress::Done => return Ok(Outcome::unchanged(Begun { changed: false, finished: true, controls: true, ..unfinished })),
+                Progress::Started => return Ok(Outcome::unchanged(unfinished)),
                 Progress::Fresh | Progress::Interrupted => {}
             }
             let begun = if bootstraps_fast(plan.fleet.profile, &look.version) {
                 let handed = bootstrap::start(engine, plan, control_plane, &look.version, scope, STEP).await?;
-                Begun { controls: !handed.seeded, handed: Some(handed), ..nothing }
+                Begun { controls: !handed.seeded, handed: Some(handed), ..unfinished }
             } else {
                 bootstrap::configure(engine, plan, control_plane, &look.version, &control_plane.name, &scope.cancel).await?;
                 bootstrap::init(engine, control_plane, scope, STEP).await?;
-                Begun { finished: true, controls: true, ..nothing }
+                Begun { finished: true, controls: true, ..unfinished }
             };
             Ok(Outcome::changed(begun))
         })

@@ -20,14 +20,14 @@ use super::cluster::ClusterPlan;
 use super::context::{Outcome, Scope};
 use super::error::{Error, ErrorKind, Result};
 
-/// Manifests in the node image, part of kind's contract.
+/// Manifests in the node image, part of kind's contract; `bootstrap/start.sh` hands them over.
 const CNI_MANIFEST: &str = "/kind/manifests/default-cni.yaml";
 const STORAGE_MANIFEST: &str = "/kind/manifests/default-storage.yaml";
 /// Namespaces whose pods must run before a cluster counts as ready.
 pub(super) const SYSTEM_NAMESPACES: [&str; 2] = ["kube-system", "local-path-storage"];
 
-/// Applies network and storage from the node's own image, as far as it has not `handed` them over. `quick` are those of
-/// a quick bootstrap. Returns whether anything changed.
+/// Applies network and storage from the node's own image, unless it has `handed` their manifests over; storage as a
+/// `quick` bootstrap has it, or as it stands there. Returns whether anything changed.
 pub(super) async fn base(
     engine: &dyn Engine,
     plan: &ClusterPlan<'_>,

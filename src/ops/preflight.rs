@@ -112,6 +112,11 @@ fn check_ports(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory) -> Result<()
     if km.engine.remote_host().is_some() {
         return check_remote(km, fleet);
     }
+    // A loopback address may be the end of a tunnel, and the port's, too: a refusal here could not be helped, while the
+    // engine itself tells what is taken there.
+    if ["tcp://", "https://"].iter().any(|scheme| km.engine.endpoint().starts_with(scheme)) {
+        return Ok(());
+    }
     for cluster in fleet.clusters.iter().filter(|cluster| inventory.nodes(cluster.name.as_str()).is_empty()) {
         let Some(port) = cluster.api_server_port else { continue };
         if let Err(error) = TcpListener::bind((cluster.api_server_address, port)) {

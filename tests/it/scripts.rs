@@ -1,7 +1,6 @@
 //! The scripts, as far as they can be tried without an engine.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -104,46 +103,54 @@ fn the_record_of_faults_becomes_a_table() {
 }
 
 /// Runs the start of a control plane in a folder that stands for a node, with programs that only say that they ran.
-fn start_control_plane(node: &Path, configuration: &[u8], size: usize) -> std::process::Child {
+fn start_control_plane(node: &Path) -> std::process::Child {
     let path = |name: &str| node.join(name).to_str().unwrap().to_owned();
     let programs = format!("{}:{}", node.display(), std::env::var("PATH").unwrap());
     let mut command = Command::new("sh");
-    command.arg(root().join("src/ops/bootstrap/start.sh")).env("PATH", programs).stdin(Stdio::piped());
-    command.args(["a-control-plane", "10.0.0.2", "", &path("kubeadm.conf"), &size.to_string(), "preflight"]);
-    command.args([path("started"), path("seeded"), path("lock"), path("held")]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // One that finds everything done reads nothing.
-    let _ = child.stdin.take().unwrap().write_all(configuration);
-    child
+    command.arg(root().join("src/ops/bootstrap/start.sh")).env("PATH", programs);
+    command.args(["a-control-plane", "10.0.0.2", "", &path("kubeadm.conf"), "a: '%s'\n", "preflight"]);
+    command.args(["started", "seeded", "lock", "held", "manifests"].map(path));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn node_for_start() -> tempfile::TempDir {
+/// A folder that stands for a node whose database is seeded or not.
+fn node_for_start(seeded: bool) -> tempfile::TempDir {
     let node = tempfile::tempdir().unwrap();
-    let log = node.path().join("log").display().to_string();
+    let path = |name: &str| node.path().join(name).display().to_string();
+    fs::create_dir(path("manifests")).unwrap();
+    let (log, manifests) = (path("log"), path("manifests"));
     let programs = [
         (
             "kubeadm",
             format!(
-                "case \"$*\" in *print-manifest*) echo \"kind: $4\"; exit;; esac\necho begin >>{log}\n/bin/sleep 0.3\necho end >>{log}"
+                "case \"$*\" in *print-manifest*) echo \"kind: $4\"; exit;; esac\necho begin >>{log}\n/bin/sleep 0.3\n\
+                 for p in etcd kube-scheduler kube-controller-manager; do echo pod >{manifests}/$p.yaml; done\necho end >>{log}"
             ),
         ),
         ("systemctl", format!("echo \"$*\" >>{log}")),
         ("cat", "case \"$1\" in /etc/* | /kind/*) echo \"of $1\";; *) exec /bin/cat \"$@\";; esac".to_owned()),
     ];
     for (program, does) in programs {
-        fs::write(node.path().join(program), format!("#!/bin/sh\n{does}\n")).unwrap();
-        fs::set_permissions(node.path().join(program), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(path(program), format!("#!/bin/sh\n{does}\n")).unwrap();
+        fs::set_permissions(path(program), fs::Permissions::from_mode(0o755)).unwrap();
     }
-    fs::write(node.path().join("seeded"), "").unwrap();
+    if seeded {
+        fs::write(path("seeded"), "").unwrap();
+    }
     node
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 /// What was started by a process that was killed goes on in the node, and the next one starts it again.
 #[test]
 fn a_control_plane_is_started_once_however_many_start_it() {
-    let node = node_for_start();
-    let started = [start_control_plane(node.path(), b"a: 1\n", 5), start_control_plane(node.path(), b"a: 1\n", 5)];
-    for output in started.map(|one| one.wait_with_output().unwrap()) {
+    let node = node_for_start(true);
+    for output in [start_control_plane(node.path()), start_control_plane(node.path())].map(|one| one.wait_with_output().unwrap()) {
         assert!(output.status.success(), "{output:?}");
         let told = String::from_utf8(output.stdout).unwrap();
         let sections: Vec<&str> = told.lines().filter(|line| line.starts_with("#kindmesh")).collect();
@@ -152,16 +159,31 @@ fn a_control_plane_is_started_once_however_many_start_it() {
         assert!(told.contains("kind: coredns\n---\nkind: kube-proxy\n") && told.contains("of /etc/kubernetes/admin.conf"), "{told}");
     }
     assert_eq!(fs::read_to_string(node.path().join("log")).unwrap(), "begin\nend\nrestart --no-block kubelet\n");
-    assert_eq!(fs::read_to_string(node.path().join("kubeadm.conf")).unwrap(), "a: 1\n");
+    let config = node.path().join("kubeadm.conf");
+    assert_eq!(fs::read_to_string(&config).unwrap(), "a: '%s'\n");
+    assert_eq!(fs::metadata(&config).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(names(&node.path().join("manifests")), ["etcd.yaml"]);
+    assert_eq!(names(&node.path().join("held")), ["kube-controller-manager.yaml", "kube-scheduler.yaml"]);
+}
+
+/// Its API server is waited for until it calls itself ready, and the controller manager waits with it.
+#[test]
+fn without_a_seed_only_the_scheduler_is_held_back() {
+    let node = node_for_start(false);
+    let output = start_control_plane(node.path()).wait_with_output().unwrap();
+    assert!(output.status.success() && !String::from_utf8_lossy(&output.stdout).contains("seeded"), "{output:?}");
+    assert_eq!(names(&node.path().join("manifests")), ["etcd.yaml", "kube-controller-manager.yaml"]);
+    assert_eq!(names(&node.path().join("held")), ["kube-scheduler.yaml"]);
 }
 
 #[test]
-fn a_control_plane_is_not_started_by_half_a_configuration() {
-    let node = node_for_start();
-    let output = start_control_plane(node.path(), b"a: 1\n", 9).wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(75), "{output:?}");
-    assert!(stderr(&output).contains("received 5 of 9 bytes"), "{}", stderr(&output));
-    assert!(!node.path().join("log").exists() && !node.path().join("started").exists());
+fn an_image_without_kubeadm_is_told() {
+    let node = node_for_start(false);
+    fs::remove_file(node.path().join("kubeadm")).unwrap();
+    let output = start_control_plane(node.path()).wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(127), "{output:?}");
+    assert!(stderr(&output).contains("no kubeadm"), "{}", stderr(&output));
+    assert!(!node.path().join("started").exists());
 }
 
 #[test]

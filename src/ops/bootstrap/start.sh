@@ -1,27 +1,21 @@
 # Starts the programs of the first control plane, waits for nothing, and hands over what its maker needs.
-#   start.sh NODE ADDRESS POD-CIDR KUBEADM-CONFIGURATION SIZE SKIPPED-PHASES STARTED-MARK SEEDED-MARK LOCK HELD
-# POD-CIDR is what the node will be given, empty where that is not known. The configuration is read from standard
-# input and has SIZE bytes. HELD is a folder for the manifests of programs that are started later.
+#   start.sh NODE ADDRESS POD-CIDR CONFIGURATION TEXT SKIPPED-PHASES STARTED-MARK SEEDED-MARK LOCK HELD MANIFESTS
+# POD-CIDR is what the node will be given, empty where that is not known. TEXT is what kubeadm's CONFIGURATION says: an
+# argument comes whole or not at all. HELD is a folder for the MANIFESTS of programs that are started later.
 set -e
-node=$1 address=$2 pod_cidr=$3 config=$4 size=$5 skip=$6 started=$7 seeded=$8 lock=$9 held=${10}
-manifests=/etc/kubernetes/manifests
+node=$1 address=$2 pod_cidr=$3 config=$4 text=$5 skip=$6 started=$7 seeded=$8 lock=$9 held=${10} manifests=${11}
 
-# The configuration, whole or not at all.
-configure() {
-  mkdir -p "${config%/*}"
+# In a process of its own, for its permissions are no others'.
+configure() (
   umask 077
-  cat >"$config.part"
-  received=$(wc -c <"$config.part")
-  if [ "$received" -ne "$size" ]; then
-    echo "received $received of $size bytes of kubeadm's configuration" >&2
-    exit 75
-  fi
+  mkdir -p "${config%/*}"
+  printf '%s' "$text" >"$config.part"
   mv -f "$config.part" "$config"
-}
+)
 
 start() {
-  # In a process of its own, for its permissions are no others'.
-  (configure)
+  kubeadm=$(command -v kubeadm) || { echo "there is no kubeadm in the image" >&2; exit 127; }
+  configure
 
   # The pods of a node need not wait for the network's daemon when it is known what that will write.
   if [ -n "$pod_cidr" ] && command -v kindmesh-cni >/dev/null && ! ls /etc/cni/net.d/* >/dev/null 2>&1; then
@@ -38,7 +32,6 @@ start() {
 
   # Where kubeadm finds no systemctl it writes everything and leaves the kubelet to us: it would have systemd read all
   # units again, and start the kubelet before the manifests below are out of the way.
-  kubeadm=$(command -v kubeadm)
   PATH=/kind/none "$kubeadm" init --config="$config" --skip-phases="$skip" --skip-token-print --v=1
 
   # A scheduler would be refused until the API server has made its roles, and then try ever more rarely. A controller

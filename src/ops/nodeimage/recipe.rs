@@ -51,7 +51,7 @@ pub(super) struct Root {
     /// Paths left out; `/*` at the end means everything below, not the folder itself.
     #[serde(default)]
     pub remove: Vec<String>,
-    /// Folders that lie elsewhere, with a link in their place.
+    /// Folders that lie elsewhere, with a link in their place; relative links into and out of them are not adjusted.
     #[serde(default, rename = "move")]
     pub moves: Vec<Move>,
     #[serde(default)]
