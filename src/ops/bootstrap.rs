@@ -119,7 +119,7 @@ fn read_progress(node: &ContainerInfo, word: &str) -> Result<Progress> {
         "interrupted" => Ok(Progress::Interrupted),
         "fresh" => Ok(Progress::Fresh),
         other => Err(Error::new(ErrorKind::Cluster, format!("node {}: cannot tell how far its bootstrap got: {other}", node.name))
-            .hint("run the command again; a node that never tells is removed by `docker rm --force --volumes`, and made anew")),
+            .hint("run the command again; a node that was removed is made anew by `kindmesh up`")),
     }
 }
 
