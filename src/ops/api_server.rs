@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::container::Protocol;
 use crate::domain::kubeconfig::{ClusterEntry, server_url};
+use crate::domain::labels;
 use crate::domain::node::API_SERVER_PORT;
 use crate::engine::{ContainerInfo, Engine, ExecRequest};
 use crate::k8s::ApiServer;
@@ -88,6 +89,11 @@ fn entry(cluster: &str, control_plane: &ContainerInfo, conf: &str, server: &str)
         .map_err(|error| Error::new(ErrorKind::Cluster, format!("kubeconfig in node {}", control_plane.name)).because(error))
 }
 
+/// How a command names the fleet of a node; nothing for a cluster that is in none.
+pub(super) fn fleet_flag(node: &ContainerInfo) -> String {
+    node.labels.get(labels::FLEET).map(|fleet| format!(" --fleet {fleet}")).unwrap_or_default()
+}
+
 /// `https://host:port` as this machine reaches the published API server.
 fn published_server(engine: &dyn Engine, cluster: &str, control_plane: &ContainerInfo) -> Result<String> {
     let port =
@@ -97,7 +103,10 @@ fn published_server(engine: &dyn Engine, cluster: &str, control_plane: &Containe
                     ErrorKind::Cluster,
                     format!("the API server of cluster {cluster} is not published: node {} is not running", control_plane.name),
                 )
-                .hint("`kindmesh start` starts a stopped fleet; one that was never finished needs `kindmesh up`")
+                .hint(format!(
+                    "`kindmesh start{fleet}` starts a stopped fleet; one that was never finished needs `kindmesh up{fleet}`",
+                    fleet = fleet_flag(control_plane)
+                ))
             },
         )?;
     let host = match (engine.remote_host(), port.host_ip) {

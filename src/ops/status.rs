@@ -135,7 +135,11 @@ impl Kindmesh {
             if control_plane.state == ContainerState::Paused {
                 return Err(Error::new(
                     ErrorKind::Cluster,
-                    format!("node {} is paused; `kindmesh resume` lets it go on", control_plane.name),
+                    format!(
+                        "node {} is paused; `kindmesh resume{}` lets it go on",
+                        control_plane.name,
+                        api_server::fleet_flag(control_plane)
+                    ),
                 ));
             }
             api_server::connect(self.engine.as_ref(), cluster, control_plane).await

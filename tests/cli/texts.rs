@@ -76,6 +76,11 @@ fn help_of_up() {
     Usage: kindmesh up [OPTIONS]
 
     Options:
+          --kubeconfig <FILE>             Kubeconfig file that gets the entries [default: as kubectl]
+          --dry-run                       Show what would be done, as `kindmesh diff` does, and do nothing
+          --warm <N>                      Keep a warm pool of N such fleets, suspended, for `kindmesh pool lease`; 0 gives it up
+          --timings <FILE>                Write where the time went: a Chrome trace, and a chart beside it with the extension .svg
+          --evidence <DIR>                When it fails, write logs, events and last-seen states into this folder
       -f, --file <FILE>                   Fleet file, - for standard input [default: kindmesh.yaml, if it is there]
           --fleet <NAME>                  Name of the fleet, without a file [default: kindmesh]
           --clusters <N>                  Number of clusters, without a file [default: 2]
@@ -98,11 +103,6 @@ fn help_of_up() {
           --istio-operator <FILE>    File with an IstioOperator
           --root-ca <FILE>           Root certificate of one's own, PEM [default: one made for the fleet and kept]
           --root-key <FILE>          Private key of the root certificate, PEM; kept in the state folder until `down`
-          --kubeconfig <FILE>        Kubeconfig file that gets the entries [default: as kubectl]
-          --dry-run                  Show what would be done, as `kindmesh diff` does, and do nothing
-          --warm <N>                 Keep a warm pool of N such fleets, suspended, for `kindmesh pool lease`; 0 gives it up
-          --timings <FILE>           Write where the time went: a Chrome trace, and a chart beside it with the extension .svg
-          --evidence <DIR>           When it fails, write logs, events and last-seen states into this folder
 
     Global options:
       -H, --host <URL>               Address of the engine, unix://… or tcp://… [default: as the docker command]

@@ -39,8 +39,6 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct UpArgs {
-    #[command(flatten)]
-    described: Described,
     /// Kubeconfig file that gets the entries [default: as kubectl]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -54,6 +52,9 @@ pub struct UpArgs {
     pub(in crate::cli) timings: TimingsFlag,
     #[command(flatten)]
     pub(in crate::cli) evidence: EvidenceFlag,
+    // Last: the heading of the mesh's flags would stand above what follows.
+    #[command(flatten)]
+    described: Described,
 }
 
 /// Runs it.

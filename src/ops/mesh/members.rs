@@ -14,7 +14,7 @@ pub(in crate::ops) async fn read(kindmesh: &Kindmesh, fleet: &FleetName) -> Resu
         let known = inventory.fleets().join(", ");
         let error = Error::new(ErrorKind::NotFound, format!("no fleet {fleet} on {}", kindmesh.engine.endpoint()));
         return Err(match known.is_empty() {
-            true => error.hint("make it with `kindmesh up --mesh`"),
+            true => error.hint(format!("make it with `kindmesh up --fleet {fleet} --mesh`")),
             false => error.hint(format!("there are: {known}")),
         });
     }
