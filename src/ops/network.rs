@@ -161,9 +161,10 @@ async fn create(engine: &dyn Engine, fleet: &Fleet) -> Result<Creation> {
         Some(mtu) => Some(mtu),
         None => default_mtu(engine).await?,
     };
-    let mut attempt = 0;
+    let (mut attempt, mut ipv6) = (0, true);
     loop {
         let spec = network_spec(fleet, mtu, attempt);
+        let spec = if ipv6 { spec } else { without_ipv6(spec) };
         let error = match engine.create_network(&spec).await {
             Ok(_) => return Ok(Creation::Done),
             Err(error) => error,
@@ -171,9 +172,10 @@ async fn create(engine: &dyn Engine, fleet: &Fleet) -> Result<Creation> {
         if error.is_conflict() && error.message.contains("already exists") {
             return Ok(Creation::Done);
         }
-        if fleet.network.ipv6_subnet.is_none() && ipv6_unusable(&error.message) {
-            engine.create_network(&without_ipv6(spec)).await?;
-            return Ok(Creation::Done);
+        // Without it the same again, which may now meet any of the others.
+        if ipv6 && fleet.network.ipv6_subnet.is_none() && ipv6_unusable(&error.message) {
+            ipv6 = false;
+            continue;
         }
         if !subnet_taken(&error.message) {
             return Err(error.into());

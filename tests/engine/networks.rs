@@ -1,8 +1,13 @@
 //! Networks: names, addresses, and what two creators at once get.
 
 use kindmesh::domain::container::ContainerSpec;
+use kindmesh::domain::fleet::Fleet;
+use kindmesh::domain::fleet_builder::NetworkBuilder;
+use kindmesh::domain::labels;
 use kindmesh::domain::net::NetworkSpec;
+use kindmesh::domain::net::ula::ula;
 use kindmesh::domain::version::EngineApiVersion;
+use kindmesh::ops::{ErrorKind, Kindmesh};
 
 use crate::scope::{Scope, scoped};
 
@@ -66,6 +71,33 @@ async fn an_overlapping_subnet_is_refused_with_the_engines_words() {
         let error = scope.engine.create_network(&other).await.unwrap_err();
         assert_eq!(error.kind, kindmesh::engine::EngineErrorKind::Refused, "{error:?}");
         assert!(error.message.contains("Pool overlaps with other one on this address space"), "{error}");
+
+        // A fleet that wants that subnet is told who has it.
+        let wanted = NetworkBuilder::own("10.213.3.0/25").name(scope.named("own"));
+        let fleet = Fleet::builder("overlap").network(wanted).build().unwrap();
+        let error = Kindmesh::new(scope.engine.clone()).ensure_network(&fleet).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        let taker = scope.named("net");
+        assert!(error.to_string().ends_with(&format!("10.213.3.0/25 overlaps the network {taker}")), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_shared_network_takes_the_next_subnet_when_its_first_is_in_use() {
+    scoped("next", async |scope| {
+        let name = scope.named("shared");
+        let first = ula(&name, 0);
+        scope.engine.create_network(&NetworkSpec { enable_ipv6: true, ipv6_subnet: Some(first), ..own(&scope, 4) }).await.unwrap();
+        let fleet = Fleet::builder(&scope.name).network(NetworkBuilder::shared().name(&name)).build().unwrap();
+        let made = Kindmesh::new(scope.engine.clone()).ensure_network(&fleet).await;
+        // It bears the fleet's label alone, so that the sweep does not know it.
+        let filter = format!("{}={}", labels::FLEET, fleet.name);
+        for network in scope.engine.networks_labelled(&[filter]).await.unwrap() {
+            scope.engine.remove_network(&network.id).await.unwrap();
+        }
+        let subnet = made.unwrap().ipv6_entry().unwrap().subnet;
+        assert_eq!(subnet, ipnetwork::IpNetwork::V6(ula(&name, 1)));
     })
     .await;
 }

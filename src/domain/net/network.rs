@@ -15,7 +15,7 @@ pub const OPTION_MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquer
 /// Driver option with the bridge's MTU, in bytes.
 pub const OPTION_MTU: &str = "com.docker.network.driver.mtu";
 
-/// Beginnings of the messages with which an engine says that it cannot do IPv6: no kernel support,
+/// Parts of the messages with which an engine says that it cannot do IPv6: no kernel support,
 /// or an ip6tables that does not work. The double blank is the engine's.
 const IPV6_UNUSABLE: [&str; 3] = [
     "Cannot read IPv6 setup for bridge",
@@ -96,12 +96,13 @@ pub fn without_ipv6(spec: NetworkSpec) -> NetworkSpec {
 
 /// Whether an engine's message about a failed creation means that it cannot do IPv6 at all.
 pub fn ipv6_unusable(message: &str) -> bool {
-    IPV6_UNUSABLE.iter().any(|beginning| message.starts_with(beginning))
+    IPV6_UNUSABLE.iter().any(|part| message.contains(part))
 }
 
 /// Whether an engine's message about a failed creation means that the subnet is in use.
 pub fn subnet_taken(message: &str) -> bool {
-    message.starts_with("Pool overlaps with other one on this address space") || message.contains("networks have overlapping")
+    // Engine 20.10 begins with these words; since 25 "invalid pool request: " stands before them.
+    message.contains("Pool overlaps with other one on this address space") || message.contains("networks have overlapping")
 }
 
 /// The network that has a subnet this one wants, and that subnet: what to name when the engine only

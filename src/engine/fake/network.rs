@@ -105,7 +105,7 @@ impl State {
         if !self.duplicates && self.networks.iter().any(|network| network.spec.name == spec.name) {
             return refuse(verb, &spec.name, Kind::Conflict, format!("network with name {} already exists", spec.name));
         }
-        let overlaps = "Pool overlaps with other one on this address space";
+        let overlaps = "invalid pool request: Pool overlaps with other one on this address space";
         let v4 = match spec.ipv4_subnet {
             Some(subnet) if self.networks.iter().any(|network| network.v4.overlaps(subnet)) => {
                 return refuse(verb, &spec.name, Kind::Refused, overlaps);

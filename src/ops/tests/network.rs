@@ -125,6 +125,16 @@ async fn a_subnet_in_use_is_followed_by_the_next_and_ipv6_that_cannot_be_by_none
     engine.fault(When::Verb(Verb::CreateNetwork, 1), no_ipv6);
     let network = kindmesh(&engine).ensure_network(&fleet("f")).await.unwrap();
     assert!(!network.ipv6 && network.ipv6_entry().is_none());
+
+    // Neither can IPv6 be, nor is the subnet free at once.
+    let engine = super::engine();
+    engine.fault(
+        When::Verb(Verb::CreateNetwork, 1),
+        Fault::Fail(EngineErrorKind::Failed, "Cannot read IPv6 setup for bridge br-0".to_owned()),
+    );
+    engine.fault(When::Verb(Verb::CreateNetwork, 2), overlap());
+    let network = kindmesh(&engine).ensure_network(&fleet("f")).await.unwrap();
+    assert!(!network.ipv6 && network.ipv6_entry().is_none());
 }
 
 /// An old engine lists a network it is about to refuse: nobody may take it for the winner and

@@ -41,7 +41,8 @@ async fn many_fleets_at_once_get_networks_that_do_not_overlap() {
 #[tokio::test(start_paused = true)]
 async fn a_subnet_that_somebody_takes_in_the_same_moment_is_given_up_for_another() {
     let engine = engine();
-    let refusal = Fault::Fail(EngineErrorKind::Refused, "Pool overlaps with other one on this address space".to_owned());
+    let refusal =
+        Fault::Fail(EngineErrorKind::Refused, "invalid pool request: Pool overlaps with other one on this address space".to_owned());
     engine.fault(When::Verb(Verb::CreateNetwork, 1), refusal);
     let kindmesh = source(&engine).kindmesh().await.unwrap();
     let mut one = renamed(&fleet(1), "abc").unwrap();

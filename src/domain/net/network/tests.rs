@@ -97,6 +97,7 @@ fn engine_messages_are_told_apart() {
     assert!(ipv6_unusable("Cannot read IPv6 setup for bridge br-1: no such file"));
     assert!(!ipv6_unusable("Pool overlaps with other one on this address space"));
     assert!(subnet_taken("Pool overlaps with other one on this address space"));
+    assert!(subnet_taken("invalid pool request: Pool overlaps with other one on this address space"));
     assert!(subnet_taken("invalid pool request: networks have overlapping IPv6"));
     assert!(!subnet_taken("network with name kind already exists"));
 }
