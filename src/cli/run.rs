@@ -114,8 +114,12 @@ fn with_engine(command: &Command, session: &Session) -> Result<(), CliError> {
             }
         };
         let begun = SystemTime::now();
-        let result = signals::until_stopped(session.printer(), signals, session.cancel().clone(), work).await;
+        let result = signals::until_stopped(session.printer(), || session.is_endless(), signals, session.cancel().clone(), work).await;
         match result {
+            Err(error) if error.kind == Exit::Cancelled && session.is_endless() => {
+                session.end_with(Exit::Cancelled.code());
+                Ok(())
+            }
             Err(error) if error.kind == Exit::Cancelled && session.cancel().is_cancelled() => {
                 tell_left(command, session, begun, error).await
             }

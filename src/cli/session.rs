@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,8 @@ pub struct Session {
     fleet: Mutex<Option<FleetName>>,
     /// How the program ends when nothing failed.
     code: AtomicU8,
+    /// Whether being stopped is how the command ends.
+    endless: AtomicBool,
 }
 
 // === impl Session ===
@@ -58,7 +60,8 @@ impl Session {
         let recorder = timings.as_ref().map(|timings| timings.recorder() as Arc<dyn Reporter>);
         let reporter = printer.reporter(std::iter::once(summary.clone() as Arc<dyn Reporter>).chain(recorder));
         let cancel = CancellationToken::new();
-        Self { globals, env, printer, cancel, summary, reporter, timings, evidence: None, fleet: Mutex::default(), code: AtomicU8::new(0) }
+        let (fleet, code, endless) = (Mutex::default(), AtomicU8::new(0), AtomicBool::new(false));
+        Self { globals, env, printer, cancel, summary, reporter, timings, evidence: None, fleet, code, endless }
     }
 
     /// Keeps the evidence of a failure.
@@ -82,6 +85,16 @@ impl Session {
     /// Ends the program with this exit code when nothing fails: that of a command in a node.
     pub fn end_with(&self, code: u8) {
         self.code.store(code, Ordering::Relaxed);
+    }
+
+    /// The command only shows something until it is stopped: a signal ends it at once, without a word, with its exit code.
+    pub fn until_stopped(&self) {
+        self.endless.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether being stopped is how the command ends.
+    pub fn is_endless(&self) -> bool {
+        self.endless.load(Ordering::Relaxed)
     }
 
     /// How the program ends when nothing failed.

@@ -25,12 +25,13 @@ pub enum Signal {
 }
 
 /// Runs `work` until it ends. The first signal cancels the token, so that the work can end cleanly,
-/// and tells the user so; the second drops the work where it stands.
+/// and tells the user so, unless `quiet` says not to; the second drops the work where it stands.
 ///
 /// # Errors
 /// The work's own; [`Exit::Cancelled`] after a second signal.
 pub async fn until_stopped<T>(
     printer: &Printer,
+    quiet: impl Fn() -> bool,
     signals: impl Stream<Item = Signal> + Send,
     cancel: CancellationToken,
     work: impl Future<Output = Result<T, CliError>>,
@@ -48,7 +49,9 @@ pub async fn until_stopped<T>(
                         .hint("the same command goes on from there; `kindmesh down` removes everything, `kindmesh pool list` shows members of pools"));
                 }
                 asked = true;
-                printer.say(&format!("{}: ending the running steps, a few seconds; a second one stops at once", signal.name()));
+                if !quiet() {
+                    printer.say(&format!("{}: ending the running steps, a few seconds; a second one stops at once", signal.name()));
+                }
                 cancel.cancel();
             }
         }
@@ -144,7 +147,7 @@ mod tests {
             Ok("tidied up")
         };
         // Ends after one: a stream that is over must not be taken for a signal.
-        let result = until_stopped(&printer(), stream::iter([Signal::Interrupt]), cancel, work).await;
+        let result = until_stopped(&printer(), || false, stream::iter([Signal::Interrupt]), cancel, work).await;
         assert_eq!(result.unwrap(), "tidied up");
     }
 
@@ -153,7 +156,7 @@ mod tests {
         let cancel = CancellationToken::new();
         let work = future::pending::<Result<(), CliError>>();
         let signals = stream::iter([Signal::Interrupt, Signal::Terminate]);
-        let error = until_stopped(&printer(), signals, cancel.clone(), work).await.unwrap_err();
+        let error = until_stopped(&printer(), || false, signals, cancel.clone(), work).await.unwrap_err();
         assert_eq!(error.kind, Exit::Cancelled);
         assert!(error.message.contains("termination signal"), "{}", error.message);
         assert!(cancel.is_cancelled());
@@ -161,7 +164,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_without_signals_is_left_alone() {
-        let result = until_stopped(&printer(), stream::pending(), CancellationToken::new(), async { Ok(7) }).await;
+        let result = until_stopped(&printer(), || false, stream::pending(), CancellationToken::new(), async { Ok(7) }).await;
         assert_eq!(result.unwrap(), 7);
     }
 }

@@ -142,6 +142,9 @@ async fn commands_in_nodes(bench: &Bench) {
         ])
         .text();
     assert_eq!(left.trim(), "0");
+    // Who names the wrong fleet is told which there are.
+    let wrong = bench.kindmesh(["down", "--fleet", "cmds-none"]);
+    assert!(wrong.stderr.contains("there is no fleet cmds-none; there is: ") && wrong.stderr.contains(FLEET), "{wrong:?}");
     let internal = bench.kindmesh(["kubeconfig", "--cluster", "cmds1", "--internal"]).text();
     assert!(internal.contains(&format!("https://{NODE}:6443")), "no internal address");
 }
@@ -179,7 +182,7 @@ async fn followed(bench: &Bench) {
     stream.until("Heard cluster cmds1").await;
     bench.kubectl("cmds1", "run two --image=registry.k8s.io/pause:3.10 --image-pull-policy=Never").await;
     stream.until("Scheduled Pod default/two").await;
-    assert_eq!(stream.interrupted().await, Some(130));
+    stream.ends_without_a_word().await;
 }
 
 /// Lines of fleet and cluster that are drawn over again, and are gone in the end.
@@ -197,10 +200,10 @@ async fn watched(bench: &Bench) {
     lines.until(&format!("nodes/{NODE}/state: running -> paused")).await;
     bench.kindmesh(["resume", "--fleet", FLEET]).ok();
     lines.until(&format!("nodes/{NODE}/state: paused -> running")).await;
-    assert_eq!(lines.interrupted().await, Some(130));
+    lines.ends_without_a_word().await;
     let documents = Followed::spawn(bench, &["status", "-w", "--fleet", FLEET, "-o", "json"]);
     documents.until("{\"fleets\":[").await;
-    assert_eq!(documents.interrupted().await, Some(130));
+    documents.ends_without_a_word().await;
 }
 
 async fn failed_with_evidence(bench: &Bench) {
@@ -225,19 +228,16 @@ async fn failed_with_evidence(bench: &Bench) {
 struct Followed {
     child: Child,
     printed: Arc<Mutex<String>>,
+    /// Of standard error.
+    said: Arc<Mutex<String>>,
 }
 
 impl Followed {
     fn spawn(bench: &Bench, args: &[&str]) -> Self {
-        let mut child = bench.command(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
-        let printed = Arc::new(Mutex::new(String::new()));
-        let (out, into) = (child.stdout.take().unwrap(), printed.clone());
-        std::thread::spawn(move || {
-            for line in BufReader::new(out).lines().map_while(Result::ok) {
-                into.lock().unwrap().push_str(&(line + "\n"));
-            }
-        });
-        Self { child, printed }
+        let mut child = bench.command(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let printed = kept(child.stdout.take().unwrap());
+        let said = kept(child.stderr.take().unwrap());
+        Self { child, printed, said }
     }
 
     fn text(&self) -> String {
@@ -256,6 +256,13 @@ impl Followed {
         }
     }
 
+    /// Sends Ctrl-C to what is only ended so.
+    async fn ends_without_a_word(self) {
+        let said = self.said.clone();
+        assert_eq!(self.interrupted().await, Some(130));
+        assert_eq!(*said.lock().unwrap(), "");
+    }
+
     /// Sends Ctrl-C; the exit code.
     async fn interrupted(mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_child(&self.child);
@@ -269,6 +276,18 @@ impl Followed {
             }
         }
     }
+}
+
+/// What a stream holds, line by line as it comes.
+fn kept(stream: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>> {
+    let text = Arc::new(Mutex::new(String::new()));
+    let into = text.clone();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            into.lock().unwrap().push_str(&(line + "\n"));
+        }
+    });
+    text
 }
 
 impl Drop for Followed {

@@ -1,5 +1,6 @@
 //! `kindmesh down`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -67,14 +68,29 @@ pub async fn run(session: &Session, args: &DownArgs) -> Result<(), CliError> {
         false => Some(args.fleet_name(session).await?),
     };
     let kindmesh = session.kindmesh(session.env().kubeconfig_files(args.kubeconfig.as_deref())).await?;
-    let report = match fleet {
-        Some(fleet) => kindmesh.down(&fleet).await?,
+    let report = match &fleet {
+        Some(fleet) => kindmesh.down(fleet).await?,
         None if args.all => kindmesh.down_all().await?,
         None => named_clusters(&kindmesh, &args.cluster).await?,
     };
     session.printer().result(&report, String::new)?;
+    let nothing = report.clusters.is_empty() && report.containers.is_empty();
     session.printer().say(&closing(&report, &duration::short(begun.elapsed())));
+    if let (Some(fleet), true) = (fleet, nothing) {
+        tell_others(session, &kindmesh, &fleet).await;
+    }
     Ok(())
+}
+
+/// Who finds nothing to remove may have meant another fleet.
+async fn tell_others(session: &Session, kindmesh: &Kindmesh, fleet: &FleetName) {
+    // What is removed is removed: this is only help.
+    let Ok(clusters) = session.or_cancelled(kindmesh.clusters()).await else { return };
+    let others: BTreeSet<String> = clusters.into_iter().filter_map(|cluster| cluster.fleet).collect();
+    if let Some(first) = others.first() {
+        let all = others.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        session.printer().say(&format!("there is no fleet {fleet}; there is: {all}. `kindmesh down --fleet {first}` removes that one"));
+    }
 }
 
 async fn named_clusters(kindmesh: &Kindmesh, names: &[String]) -> Result<DownReport, CliError> {

@@ -55,6 +55,7 @@ pub async fn run(session: &Session, args: &EventsArgs) -> Result<(), CliError> {
         }
         return Ok(());
     }
+    session.until_stopped();
     let mut events = session.or_cancelled(kindmesh.events(&options)).await?;
     loop {
         match session.cancel().run_until_cancelled(events.next()).await {

@@ -123,7 +123,7 @@ fn only(clusters: Vec<ClusterEntry>) -> Result<String, CliError> {
     match &names[..] {
         [name] => Ok(name.clone()),
         [] => Err(CliError::new(Exit::NotFound, "there is no cluster").hint("make some with `kindmesh up`")),
-        [first, ..] => Err(CliError::new(Exit::Usage, format!("there are several clusters: {}", names.join(", ")))
+        [first, ..] => Err(CliError::new(Exit::Config, format!("there are several clusters: {}", names.join(", ")))
             .hint(format!("name one: `kindmesh get kubeconfig --cluster {first}`"))),
     }
 }
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(only(entries(&["a"])).unwrap(), "a");
         assert_eq!(only(entries(&[])).unwrap_err().kind, Exit::NotFound);
         let several = only(entries(&["a", "b"])).unwrap_err();
-        assert_eq!(several.kind, Exit::Usage);
+        assert_eq!(several.kind, Exit::Config, "as with `exec`");
         assert!(several.message.contains("a, b") && several.hints[0].contains("--cluster a"), "{several:?}");
     }
 }

@@ -176,7 +176,11 @@ async fn serve(session: &Session, args: &ServeArgs) -> Result<(), CliError> {
 
 async fn list(session: &Session) -> Result<(), CliError> {
     let kindmesh = session.kindmesh(None).await?;
-    show(session, session.or_cancelled(kindmesh.pools()).await?)
+    let pools = session.or_cancelled(kindmesh.pools()).await?;
+    if pools.is_empty() {
+        session.printer().say("no warm pools; make one with `kindmesh up --warm N`");
+    }
+    show(session, pools)
 }
 
 fn show(session: &Session, pools: Vec<PoolStatus>) -> Result<(), CliError> {

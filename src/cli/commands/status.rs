@@ -50,6 +50,7 @@ struct Document {
 pub async fn run(session: &Session, args: &StatusArgs) -> Result<(), CliError> {
     let kindmesh = session.kindmesh(None).await?;
     if args.watch {
+        session.until_stopped();
         return watch(session, &kindmesh, args).await;
     }
     let document = Document { fleets: session.or_cancelled(kindmesh.status(args.fleet.as_ref())).await? };

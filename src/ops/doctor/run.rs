@@ -12,6 +12,7 @@ use crate::domain::facts::HostFacts;
 use crate::domain::fleet::{Fleet, Privileges};
 use crate::domain::inotify;
 use crate::domain::node::Profile;
+use crate::engine::ContainerInfo;
 use crate::event::Silent;
 use crate::ops::context::Kindmesh;
 use crate::ops::error::{Error, ErrorKind};
@@ -52,8 +53,9 @@ impl Kindmesh {
         checks.extend(images);
         checks.push(self.rights(fleet, facts, &inventory, any.as_deref()).await);
         let host = host::look(&self.engine, fleet, any.as_deref()).await;
-        let running: Vec<&str> =
-            inventory.clusters().flat_map(|(_, nodes)| nodes).filter(|node| is_running(node)).map(|node| node.name.as_str()).collect();
+        // A node of the same name in another fleet is no node of this one.
+        let ours = |node: &&ContainerInfo| is_running(node) && fleet_of(node) == Some(fleet.name.as_str());
+        let running: Vec<&str> = inventory.clusters().flat_map(|(_, nodes)| nodes).filter(ours).map(|node| node.name.as_str()).collect();
         let needs = Needs::of(fleet, |name| !running.contains(&name));
         checks.push(instances(fleet, &host, &inventory));
         checks.push(Check::new("memory", ErrorKind::Engine, checkup::memory(needs, host.available, facts.memory_bytes)));

@@ -83,7 +83,8 @@ impl FleetEvent {
 
     /// An event of the engine; `None` when it is of no interest.
     pub(crate) fn of_engine(event: &EngineEvent) -> Option<Self> {
-        if !ACTIONS.contains(&event.action.as_str()) {
+        // What looks at the host for a moment, or holds a lock, is nothing of the fleet.
+        if !ACTIONS.contains(&event.action.as_str()) || event.attributes.contains_key(labels::HELPER) {
             return None;
         }
         let told = |name: &str| event.attributes.get(name).filter(|value| !value.is_empty());

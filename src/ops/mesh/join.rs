@@ -57,7 +57,7 @@ pub(in crate::ops) async fn join(km: &Kindmesh, fleet: &Fleet, built: &[Built], 
 /// Calls through the mesh until all is right; endpoints follow the last secret within seconds.
 pub(in crate::ops) async fn prove(km: &Kindmesh, fleet: &FleetName, clusters: Vec<ClusterName>, wait: Duration) -> Result<VerifyReport> {
     let options = VerifyOptions { wait, clusters, ..VerifyOptions::default() };
-    let report = km.verify(fleet, &options).await?;
+    let report = km.prove(fleet, &options).await?;
     if report.ok {
         return Ok(report);
     }

@@ -1,7 +1,7 @@
 //! `verify`: looks at a fleet's mesh, sends traffic through it, and judges.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
@@ -88,16 +88,21 @@ impl Kindmesh {
     /// # Errors
     /// When the engine fails, there is no fleet of this name, or the operation is cancelled.
     pub async fn verify(&self, fleet: &FleetName, options: &VerifyOptions) -> Result<VerifyReport> {
-        let km = self.begin();
-        let mut targets = km.targets(fleet, &options.clusters).await?;
-        let scope = km.fleet_scope();
+        self.begin().prove(fleet, options).await
+    }
+
+    /// As [`Kindmesh::verify`], as a part of an operation that has begun before.
+    pub(super) async fn prove(&self, fleet: &FleetName, options: &VerifyOptions) -> Result<VerifyReport> {
+        let begun = Instant::now();
+        let mut targets = self.targets(fleet, &options.clusters).await?;
+        let scope = self.fleet_scope();
         let deadline = Deadline::after(options.wait);
         let mut converged_after = None;
         let (seen, verdict) = loop {
-            let mut seen = km.until_converged(fleet, &mut targets, options, deadline, &scope).await?;
+            let mut seen = self.until_converged(fleet, &mut targets, options, deadline, &scope).await?;
             let right = converged(&seen.view).is_ok();
             if right && converged_after.is_none() {
-                converged_after = Some(km.elapsed());
+                converged_after = Some(begun.elapsed());
             }
             let verdict = send_and_judge(&mut seen, if right { CALLS } else { HOPELESS_CALLS }, &scope).await?;
             if verdict.is_green() || deadline.remaining().is_zero() {
@@ -117,7 +122,7 @@ impl Kindmesh {
             clusters: clusters.collect(),
             verdict,
             converged_after,
-            took: km.elapsed(),
+            took: begun.elapsed(),
         })
     }
 
