@@ -26,10 +26,10 @@ use super::span_layer::SpanLayer;
 
 /// Filter for each number of `-v`.
 ///
-/// While an API server starts, its client calls every refused connection an error; what is waited for, and what
-/// was seen last, the events tell. Only who asks for more sees them.
+/// While an API server starts, its client calls every refused connection an error, and watches that break off with it
+/// are warnings; what is waited for, and what was seen last, the events tell. Only who asks for more sees them.
 const FILTERS: [&str; 3] = [
-    "warn,kindmesh=info,bollard=info,kube=warn,kube_client::client::builder=off",
+    "warn,kindmesh=info,bollard=info,kube_client=error,kube_runtime=error,kube_client::client::builder=off",
     "warn,kindmesh=debug,bollard=info,kube=info",
     "info,kindmesh=trace,bollard=info,kube=debug",
 ];
@@ -145,7 +145,11 @@ mod tests {
             let screen = Arc::new(Screen::memory());
             let records = records::layer::<Registry>().with_writer(Screens(screen.clone())).event_format(JsonRecords);
             let subscriber = registry().with(records.with_filter(filter(quiet, verbose, &Env::default()).unwrap()));
-            tracing::subscriber::with_default(subscriber, || tracing::error!(target: "kube_client::client::builder", "failed"));
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::error!(target: "kube_client::client::builder", "failed");
+                tracing::warn!(target: "kube_client::client", "eof in poll");
+                tracing::warn!(target: "kube_runtime::watcher", "watch initlist error with 403");
+            });
             !screen.text().is_empty()
         };
         assert_eq!([shown(true, 0), shown(false, 0), shown(false, 1)], [false, false, true]);
