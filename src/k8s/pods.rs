@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
@@ -68,21 +69,85 @@ pub async fn replace_backed_off(server: &ApiServer, namespaces: &[&str], starts:
     std::future::pending().await
 }
 
-/// Replaces the selected pods that are older than the last start of their node and are not ready since
-/// then; their controllers make new ones at once. Returns how many.
+/// Pods that may have begun before what they ask was there: with every vain try they ask again later.
+#[derive(Debug, Clone, Copy)]
+pub struct Early<'a> {
+    /// Where they are.
+    pub namespace: &'a str,
+    /// Which they are, by their labels.
+    pub selector: &'a str,
+    /// When there was somebody to ask, in seconds since 1970 on the nodes' clock.
+    pub since: i64,
+    /// How long before that a pod may have begun to ask, and still ask again soon.
+    pub slack: Duration,
+    /// How long one that began later gets to become ready.
+    pub patience: Duration,
+}
+
+/// Replaces those of the pods that are older than the last start of their node and are not ready since then: at once those
+/// that began too early, and after a while the others. Their controllers make new ones at once.
 ///
 /// # Errors
 /// The requests'.
-pub async fn replace_unready(server: &ApiServer, namespace: &str, selector: &str, starts: &Starts) -> Result<usize> {
+pub async fn replace_early(
+    server: &ApiServer,
+    early: Early<'_>,
+    starts: &Starts,
+    deadline: Deadline,
+    observer: Observer<'_>,
+) -> Result<()> {
+    let Early { namespace, selector, .. } = early;
+    let first = early.since - i64::try_from(early.slack.as_secs()).unwrap_or_default();
+    let late = |pod: &Pod| began(pod, starts).is_some_and(|began| began < first);
+    let unready = unready(server, namespace, selector, starts).await?;
+    let (vain, hopeful): (Vec<&Pod>, Vec<&Pod>) = unready.iter().partition(|pod| late(pod));
     let api: Api<Pod> = Api::namespaced(server.client(), namespace);
-    let pods = api
-        .list(&ListParams::default().labels(selector))
-        .await
-        .map_err(|error| server.error("list", format!("pods of namespace {namespace}"), &error))?;
-    let unready = |pod: &&Pod| is_of_before(pod, starts) && state::pod(pod).and_then(|()| state::pod_is_current(pod, starts)).is_err();
-    let unready: Vec<&Pod> = pods.items.iter().filter(unready).collect();
-    try_join_all(unready.iter().map(|pod| delete(server, &api, namespace, pod))).await?;
-    Ok(unready.len())
+    try_join_all(vain.into_iter().map(|pod| delete(server, &api, namespace, pod))).await?;
+    if hopeful.is_empty() {
+        return Ok(());
+    }
+    let patience = Deadline::after(early.patience.min(deadline.remaining()));
+    match current(server, namespace, selector, starts, patience, observer).await {
+        Err(K8sError::Timeout { .. }) => {
+            let unready = self::unready(server, namespace, selector, starts).await?;
+            try_join_all(unready.iter().map(|pod| delete(server, &api, namespace, pod))).await.map(drop)
+        }
+        other => other,
+    }
+}
+
+/// The selected pods that are older than the last start of their node and are not ready since then.
+async fn unready(server: &ApiServer, namespace: &str, selector: &str, starts: &Starts) -> Result<Vec<Pod>> {
+    let mut pods = list(server, namespace, selector).await?;
+    pods.retain(|pod| is_of_before(pod, starts) && state::pod(pod).and_then(|()| state::pod_is_current(pod, starts)).is_err());
+    Ok(pods)
+}
+
+async fn list(server: &ApiServer, namespace: &str, selector: &str) -> Result<Vec<Pod>> {
+    let api: Api<Pod> = Api::namespaced(server.client(), namespace);
+    let pods = api.list(&ListParams::default().labels(selector)).await;
+    Ok(pods.map_err(|error| server.error("list", format!("pods of namespace {namespace}"), &error))?.items)
+}
+
+/// When the last of the selected pods that are ready became so, in seconds since 1970 on the nodes' clock; 0 without any.
+///
+/// # Errors
+/// The request's.
+pub async fn ready_since(server: &ApiServer, namespace: &str, selector: &str) -> Result<i64> {
+    let pods = list(server, namespace, selector).await?;
+    let conditions = pods.iter().flat_map(|pod| pod.status.iter().flat_map(|status| status.conditions.iter().flatten()));
+    let ready = conditions.filter(|condition| condition.type_ == "Ready" && condition.status == "True");
+    Ok(ready.filter_map(|condition| condition.last_transition_time.as_ref()).map(|time| time.0.as_second()).max().unwrap_or_default())
+}
+
+/// When the first container of a pod that runs now began, after the last start of its node; `None` when none has, as far as
+/// the kubelet has told.
+fn began(pod: &Pod, starts: &Starts) -> Option<i64> {
+    let start = starts.get(pod.spec.as_ref()?.node_name.as_deref()?)?;
+    let status = pod.status.as_ref()?;
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let running = containers.filter_map(|container| container.state.as_ref()?.running.as_ref()?.started_at.as_ref());
+    running.map(|started| started.0.as_second()).filter(|began| began >= start).min()
 }
 
 /// Waits until every selected pod is ready, as the kubelet tells since the last start of its node, and
@@ -180,5 +245,25 @@ mod tests {
         assert!(!case(after, "ReplicaSet", waits.clone()), "it was made anew once already");
         assert!(!case(before, "Node", waits), "nobody makes a static pod anew");
         assert!(!case(before, "ReplicaSet", json!({"running": {"startedAt": before}})));
+    }
+
+    #[test]
+    fn a_pod_began_with_its_first_container_since_the_start_of_its_node() {
+        let starts: Starts = [("n".to_owned(), 1_800_000_000)].into();
+        let container = |at: Option<&str>| {
+            let state = at.map_or_else(|| json!({"terminated": {"exitCode": 255}}), |at| json!({"running": {"startedAt": at}}));
+            json!({"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 1, "state": state})
+        };
+        let case = |node: &str, init: Option<&str>, main: Option<&str>| {
+            let status = json!({"initContainerStatuses": [container(init)], "containerStatuses": [container(main)]});
+            let pod = json!({"metadata": {"name": "p"}, "spec": {"nodeName": node, "containers": []}, "status": status});
+            began(&serde_json::from_value(pod).unwrap(), &starts)
+        };
+        let (before, after, later) = ("2027-01-15T07:59:59Z", "2027-01-15T08:00:04Z", "2027-01-15T08:00:09Z");
+        assert_eq!(case("n", None, Some(after)), Some(1_800_000_004));
+        assert_eq!(case("n", Some(after), Some(later)), Some(1_800_000_004), "a proxy that comes before its program");
+        assert_eq!(case("n", None, None), None, "nothing of it runs yet");
+        assert_eq!(case("n", None, Some(before)), None, "its kubelet has not reported yet");
+        assert_eq!(case("other", None, Some(after)), None);
     }
 }

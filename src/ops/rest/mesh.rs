@@ -3,12 +3,23 @@
 //! When everything starts in the same second, an istiod may come before the API server of another cluster,
 //! and then waits for it before it serves, the longer the more often it has asked; so it is with its own API server
 //! before kube-proxy, and with names before CoreDNS. Proxies that come before istiod ask again after ever longer pauses,
-//! too. Starting what came too early anew is quicker: alone, it takes two seconds.
+//! too. Nodes of our own image let pods begin only when services are reached; of what came too early all the same,
+//! starting it anew is quicker: alone, it takes two seconds.
+
+use std::time::Duration;
 
 use crate::domain::mesh::objects::SAMPLE_NAMESPACE;
 use crate::domain::mesh::spec::SYSTEM_NAMESPACE;
+use crate::k8s::pods::Early;
 use crate::k8s::wait::Starts;
 use crate::k8s::{ApiServer, Deadline, Observer, Result, istio, pods};
+
+/// An istiod asks API servers again each second at first.
+const ISTIOD_SLACK: Duration = Duration::from_secs(2);
+/// Envoy asks again after half a second, one, two, four and so on, each time less by chance: half of its age on the average.
+const PROXY_SLACK: Duration = Duration::from_secs(12);
+/// What began in time is ready by then, also on a machine where everything starts at once.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Namespace of what follows.
 const SYSTEM: &str = "kube-system";
@@ -40,13 +51,15 @@ pub(super) async fn guided(server: &ApiServer, starts: &Starts, deadline: Deadli
 /// # Errors
 /// The requests', or `Timeout`.
 pub(super) async fn renew(server: &ApiServer, starts: &Starts, deadline: Deadline, observer: Observer<'_>) -> Result<()> {
-    let late = pods::replace_unready(server, SYSTEM_NAMESPACE, ISTIODS, starts).await? > 0;
+    let since = pods::ready_since(server, SYSTEM, GUIDES).await?;
+    let istiods = Early { namespace: SYSTEM_NAMESPACE, selector: ISTIODS, since, slack: ISTIOD_SLACK, patience: PATIENCE };
+    pods::replace_early(server, istiods, starts, deadline, observer).await?;
     pods::current(server, SYSTEM_NAMESPACE, ISTIODS, starts, deadline, observer).await?;
     istio::control_plane_ready(server, deadline, observer).await?;
-    pods::replace_unready(server, SYSTEM_NAMESPACE, OTHERS, starts).await?;
-    if late {
-        // By now these, too, ask only now and then.
-        pods::replace_unready(server, SAMPLE_NAMESPACE, OTHERS, starts).await?;
-    }
-    Ok(())
+    let since = pods::ready_since(server, SYSTEM_NAMESPACE, ISTIODS).await?;
+    let others = |namespace| {
+        let others = Early { namespace, selector: OTHERS, since, slack: PROXY_SLACK, patience: PATIENCE };
+        pods::replace_early(server, others, starts, deadline, observer)
+    };
+    tokio::try_join!(others(SYSTEM_NAMESPACE), others(SAMPLE_NAMESPACE)).map(drop)
 }

@@ -16,6 +16,12 @@ import (
 // ConflistName is the file in /etc/cni/net.d. The container runtime takes the first file in alphabetical order, hence the number.
 const ConflistName = "10-kindmesh.conflist"
 
+// PendingName is a mark in /etc/cni/net.d: the node was started again, and its pods wait for its network (see node/entrypoint).
+const PendingName = "kindmesh.pending"
+
+// ipamPlugin waits while there is such a mark, and then is host-local.
+const ipamPlugin = "kindmesh-ipam"
+
 // ipamState holds the addresses in use. It lies on a tmpfs, so that addresses of pods that died with the node do not stay taken.
 const ipamState = "/run/cni-ipam-state"
 
@@ -29,10 +35,11 @@ type ptpPlugin struct {
 	Type   string    `json:"type"`
 	IPMasq bool      `json:"ipMasq"`
 	MTU    int       `json:"mtu,omitempty"`
-	IPAM   hostLocal `json:"ipam"`
+	IPAM   addresses `json:"ipam"`
 }
 
-type hostLocal struct {
+// addresses is what host-local reads.
+type addresses struct {
 	Type    string        `json:"type"`
 	DataDir string        `json:"dataDir"`
 	Routes  []destination `json:"routes"`
@@ -59,7 +66,7 @@ func Conflist(podCIDRs []netip.Prefix, mtu int) ([]byte, error) {
 		return nil, errors.New("a node needs at least one pod CIDR")
 	}
 
-	ipam := hostLocal{Type: "host-local", DataDir: ipamState}
+	ipam := addresses{Type: ipamPlugin, DataDir: ipamState}
 	for _, cidr := range podCIDRs {
 		everywhere := "0.0.0.0/0"
 		if cidr.Addr().Is6() {

@@ -30,7 +30,7 @@ func TestConflistOfADualStackNode(t *testing.T) {
 			{
 				"type": "ptp", "ipMasq": false, "mtu": 1450,
 				"ipam": {
-					"type": "host-local", "dataDir": "/run/cni-ipam-state",
+					"type": "kindmesh-ipam", "dataDir": "/run/cni-ipam-state",
 					"routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}],
 					"ranges": [[{"subnet": "10.244.1.0/24"}], [{"subnet": "fd00:10:244:1::/64"}]]
 				}

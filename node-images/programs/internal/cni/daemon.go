@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,6 +26,10 @@ const (
 	apiRetry = 300 * time.Millisecond
 	// stepTimeout bounds the programs that are run for the packet filter.
 	stepTimeout = 20 * time.Second
+	// lookTimeout is for a request at an address that may lead nowhere yet.
+	lookTimeout = time.Second
+	// requestTimeout is for a request to an API server that is at its address.
+	requestTimeout = 5 * time.Second
 )
 
 // Daemon is the configuration of one node's daemon.
@@ -48,7 +55,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.awaitAPI(ctx, client); err != nil {
+	if err := d.awaitAPI(ctx, client, d.API.Host, requestTimeout); err != nil {
 		return nil // only the end of ctx leads here
 	}
 
@@ -68,6 +75,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 
 	d.reconcile(informer.GetStore())
+	go d.admitPods(ctx)
 	ticker := time.NewTicker(reconcileEvery)
 	defer ticker.Stop()
 	for {
@@ -83,17 +91,49 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 }
 
-// awaitAPI returns once the API server lists nodes, with the first and every hundredth refusal logged.
-func (d *Daemon) awaitAPI(ctx context.Context, client rest.Interface) error {
+// admitPods lets the pods of a node that was started again begin: as soon as the API server answers at its service's address.
+func (d *Daemon) admitPods(ctx context.Context) {
+	mark := filepath.Join(d.ConfigDir, PendingName)
+	if _, err := os.Stat(mark); err != nil {
+		return
+	}
+	if err := d.awaitServices(ctx); err != nil {
+		if ctx.Err() != nil {
+			return
+		}
+		d.Log.Error("pods begin without services", "error", err)
+	}
+	if err := os.Remove(mark); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.Log.Error("pods wait in vain", "error", err)
+		return
+	}
+	d.Log.Info("pods of before the restart begin")
+}
+
+func (d *Daemon) awaitServices(ctx context.Context) error {
+	config, err := APIConfig("")
+	if err != nil {
+		return err
+	}
+	client, err := nodeClient(config)
+	if err != nil {
+		return err
+	}
+	return d.awaitAPI(ctx, client, config.Host, lookTimeout)
+}
+
+// awaitAPI returns once the API server lists nodes, with the first and every hundredth refusal logged. Each try may take as long as
+// timeout.
+func (d *Daemon) awaitAPI(ctx context.Context, client rest.Interface, host string, timeout time.Duration) error {
 	ticker := time.NewTicker(apiRetry)
 	defer ticker.Stop()
 	for attempt := 0; ; attempt++ {
-		err := client.Get().Resource("nodes").VersionedParams(&oneItem, scheme.ParameterCodec).Timeout(5 * time.Second).Do(ctx).Error()
+		err := client.Get().Resource("nodes").VersionedParams(&oneItem, scheme.ParameterCodec).Timeout(timeout).Do(ctx).Error()
 		if err == nil {
 			return nil
 		}
 		if attempt%100 == 0 {
-			d.Log.Info("waiting for the API server", "server", d.API.Host, "error", err)
+			d.Log.Info("waiting for the API server", "server", host, "error", err)
 		}
 		select {
 		case <-ctx.Done():
