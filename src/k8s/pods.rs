@@ -98,9 +98,9 @@ pub async fn replace_early(
 ) -> Result<()> {
     let Early { namespace, selector, .. } = early;
     let first = early.since - i64::try_from(early.slack.as_secs()).unwrap_or_default();
-    let late = |pod: &Pod| began(pod, starts).is_some_and(|began| began < first);
+    let too_early = |pod: &Pod| began(pod, starts).is_some_and(|began| began < first);
     let unready = unready(server, namespace, selector, starts).await?;
-    let (vain, hopeful): (Vec<&Pod>, Vec<&Pod>) = unready.iter().partition(|pod| late(pod));
+    let (vain, hopeful): (Vec<&Pod>, Vec<&Pod>) = unready.iter().partition(|pod| too_early(pod));
     let api: Api<Pod> = Api::namespaced(server.client(), namespace);
     try_join_all(vain.into_iter().map(|pod| delete(server, &api, namespace, pod))).await?;
     if hopeful.is_empty() {

@@ -74,9 +74,8 @@ pub async fn run(session: &Session, args: &DownArgs) -> Result<(), CliError> {
         None => named_clusters(&kindmesh, &args.cluster).await?,
     };
     session.printer().result(&report, String::new)?;
-    let nothing = report.clusters.is_empty() && report.containers.is_empty();
     session.printer().say(&closing(&report, &duration::short(begun.elapsed())));
-    if let (Some(fleet), true) = (fleet, nothing) {
+    if let Some(fleet) = fleet.filter(|_| removed(&report).is_empty()) {
         tell_others(session, &kindmesh, &fleet).await;
     }
     Ok(())
@@ -101,33 +100,38 @@ async fn named_clusters(kindmesh: &Kindmesh, names: &[String]) -> Result<DownRep
     outcome.into_result()
 }
 
-fn closing(report: &DownReport, took: &str) -> String {
+/// What was removed, in words.
+fn removed(report: &DownReport) -> Vec<String> {
     let counted = |count: usize, noun: &str| match count {
         0 => None,
         1 => Some(format!("1 {noun}")),
         _ => Some(format!("{count} {noun}s")),
     };
-    let named = |names: &[String], noun: &str| match names {
-        [] => None,
-        [name] => Some(format!("{noun} {name}")),
-        _ => Some(format!("{noun}s {}", names.join(", "))),
-    };
-    let removed: Vec<String> = [
+    let removed = [
         named(&report.clusters, "cluster"),
         counted(report.containers.len(), "container"),
         counted(report.volumes, "volume"),
         named(&report.networks, "network"),
         named(&report.kubeconfigs, "kubeconfig entries in file"),
         named(&report.pools, "warm pool"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    ];
+    removed.into_iter().flatten().collect()
+}
+
+fn closing(report: &DownReport, took: &str) -> String {
     let kept = |names: &[String], noun: &str, why: &str| named(names, noun).map(|kept| format!("; kept {kept}, {why}")).unwrap_or_default();
     let kept = kept(&report.networks_kept, "network", "still in use") + &kept(&report.leases_kept, "fleet", "leased");
-    match removed.is_empty() {
-        true => format!("nothing to remove ({took}){kept}"),
-        false => format!("removed in {took}: {}{kept}", removed.join("; ")),
+    match &removed(report)[..] {
+        [] => format!("nothing to remove ({took}){kept}"),
+        removed => format!("removed in {took}: {}{kept}", removed.join("; ")),
+    }
+}
+
+fn named(names: &[String], noun: &str) -> Option<String> {
+    match names {
+        [] => None,
+        [name] => Some(format!("{noun} {name}")),
+        _ => Some(format!("{noun}s {}", names.join(", "))),
     }
 }
 
