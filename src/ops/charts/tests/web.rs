@@ -88,7 +88,8 @@ async fn digests_are_held_against_what_comes() {
 
     // What the caller insists on, with and without agreement.
     index(&server, |_| None);
-    let mut insisting = download(&repository, fresh().path());
+    let kept = fresh();
+    let mut insisting = download(&repository, kept.path());
     insisting.digests.base = Some(Digest::of(&packed("base", VERSION)));
     assert_eq!(get(&insisting).await.unwrap(), VERSION);
     insisting.digests.base = Some(Digest::of(b"other"));
@@ -98,7 +99,8 @@ async fn digests_are_held_against_what_comes() {
     assert!(error.contains(&advice), "{error}");
 
     // What is pinned: the real archive of this version is another one.
-    let mut pinned = download(&repository, fresh().path());
+    let kept = fresh();
+    let mut pinned = download(&repository, kept.path());
     pinned.version = "1.31.1".parse().unwrap();
     let text = "entries:\n  base: [{version: 1.31.1, urls: [a]}]\n  istiod: [{version: 1.31.1, urls: [a]}]\n  gateway: [{version: 1.31.1, urls: [a]}]\n";
     server.page("/charts/index.yaml", text.as_bytes());
