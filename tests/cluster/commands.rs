@@ -122,6 +122,14 @@ async fn commands_in_nodes(bench: &Bench) {
     piped.stdin.take().unwrap().write_all(&vec![b'x'; 300_000]).unwrap();
     let output = piped.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "300000");
+    // More than all that lies between holds: what comes back is taken while there is still more to send.
+    let mut echoed =
+        bench.command(["exec", "--cluster", "cmds1", "-i", "--", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut input, sent) = (echoed.stdin.take().unwrap(), vec![b'y'; 20 << 20]);
+    let sending = std::thread::spawn(move || input.write_all(&sent).unwrap());
+    let output = echoed.wait_with_output().unwrap();
+    sending.join().unwrap();
+    assert_eq!((output.stdout.len(), output.stdout.iter().all(|byte| *byte == b'y')), (20 << 20, true));
     let document = bench.kindmesh(["exec", "--fleet", FLEET, "-o", "json", "--", "cat", "/kind/version"]).json();
     assert_eq!((document["node"].as_str(), document["exitCode"].as_i64()), (Some(NODE), Some(0)));
     bench.kindmesh(["exec", "--fleet", FLEET, "-t", "--", "true"]).failed(2);

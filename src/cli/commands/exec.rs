@@ -1,11 +1,12 @@
 //! `kindmesh exec`.
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::pin::Pin;
 
 use clap::Args;
 use futures_util::StreamExt as _;
 use serde::Serialize;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
 use super::super::env::TERM;
@@ -26,6 +27,9 @@ Examples:
   kindmesh exec --cluster a -it -- bash               a shell
   kindmesh exec --node a-worker -- journalctl -u kubelet
   kindmesh exec --cluster a -i -- sh -c 'cat > /tmp/x' < x";
+
+/// The way to a command's standard input.
+type Input = Pin<Box<dyn AsyncWrite + Send>>;
 
 /// Bytes of input that are read at once.
 const PIECE: usize = 64 << 10;
@@ -116,8 +120,8 @@ pub async fn run(session: &Session, args: &ExecArgs) -> Result<(), CliError> {
 
 /// Input in, output out, until the output ends.
 async fn talk(attached: &mut Attached, tty: bool, sink: &mut Sink) -> Result<(), CliError> {
-    let mut input = attached.input.take();
-    let mut stdin = if input.is_some() { Some(read_stdin()) } else { None };
+    let mut feeding = Box::pin(feed(attached.input.take()));
+    let mut fed = false;
     let mut resized = if tty { Some(Resized::listen().map_err(|error| no_terminal(&error))?) } else { None };
     loop {
         tokio::select! {
@@ -126,18 +130,10 @@ async fn talk(attached: &mut Attached, tty: bool, sink: &mut Sink) -> Result<(),
                 Some(Err(error)) => return Err(ops::Error::from(error).into()),
                 None => return Ok(()),
             },
-            read = async { match &mut stdin { Some(stdin) => stdin.recv().await, None => std::future::pending().await } } => {
-                let read = read.transpose().map_err(|error| CliError::new(Exit::Failure, "read standard input").because(&error))?;
-                let sent = match (&mut input, &read) {
-                    (Some(open), Some(bytes)) => open.write_all(bytes).await,
-                    (Some(open), None) => open.shutdown().await,
-                    (None, _) => Ok(()),
-                };
-                // A command may end without having read everything.
-                if read.is_none() || sent.is_err() {
-                    stdin = None;
-                }
-            },
+            end = &mut feeding, if !fed => {
+                end?;
+                fed = true;
+            }
             () = async { match &mut resized { Some(resized) => resized.next().await, None => std::future::pending().await } } => {
                 if let Ok(size) = terminal::size() {
                     // It may have ended in this moment.
@@ -146,6 +142,22 @@ async fn talk(attached: &mut Attached, tty: bool, sink: &mut Sink) -> Result<(),
             }
         }
     }
+}
+
+/// Passes standard input on, to its end. Beside the output, never before it: a command that gets more than it can hold
+/// waits until somebody takes what it wrote.
+async fn feed(input: Option<Input>) -> Result<(), CliError> {
+    let Some(mut input) = input else { return Ok(()) };
+    let mut stdin = read_stdin();
+    while let Some(read) = stdin.recv().await {
+        let bytes = read.map_err(|error| CliError::new(Exit::Failure, "read standard input").because(&error))?;
+        // A command may end without having read everything.
+        if input.write_all(&bytes).await.is_err() {
+            return Ok(());
+        }
+    }
+    let _ended = input.shutdown().await;
+    Ok(())
 }
 
 /// Reads standard input in a thread of its own, which nobody waits for: it may stand in a read until the process ends.
