@@ -7,6 +7,7 @@ use super::super::exit::Exit;
 use super::super::session::Session;
 use super::described::Described;
 use crate::domain::diff::{Action, FleetDiff};
+use crate::domain::fleet::Fleet;
 
 const EXAMPLES: &str = "\
 Reads what is there and tells what `kindmesh up` with the same flags would create, finish, wake, change,
@@ -34,18 +35,19 @@ pub struct DiffArgs {
 /// # Errors
 /// When the description or the engine cannot be read; with `--exit-code` also for a difference.
 pub async fn run(session: &Session, args: &DiffArgs) -> Result<(), CliError> {
-    show(session, &args.described, args.exit_code).await
+    let fleet = args.described.fleet(session).await?;
+    show(session, &args.described, &fleet, args.exit_code).await
 }
 
-/// Shows what `up` would do.
+/// Shows what `up` would do to this fleet, which is the one described: a description can be read only once where it comes
+/// through a pipe.
 ///
 /// # Errors
 /// As [`run`].
-pub(super) async fn show(session: &Session, described: &Described, exit_code: bool) -> Result<(), CliError> {
-    let fleet = described.fleet(session).await?;
-    let consent = described.options(&fleet)?.consent();
+pub(super) async fn show(session: &Session, described: &Described, fleet: &Fleet, exit_code: bool) -> Result<(), CliError> {
+    let consent = described.options(fleet)?.consent();
     let kindmesh = session.kindmesh(None).await?;
-    let diff = session.or_cancelled(kindmesh.diff(&fleet, &consent)).await?;
+    let diff = session.or_cancelled(kindmesh.diff(fleet, &consent)).await?;
     session.printer().result(&diff, || text(&diff))?;
     let refused = diff.refused().count();
     session.printer().say(&closing(&diff, refused));

@@ -67,7 +67,7 @@ pub async fn run(session: &Session, args: &UpArgs) -> Result<(), CliError> {
         return pool::warm(session, fleet, size).await;
     }
     if args.dry_run {
-        return diff::show(session, &args.described, false).await;
+        return diff::show(session, &args.described, &fleet, false).await;
     }
     let kindmesh = session.kindmesh(Some(session.kubeconfig_files(args.kubeconfig.as_deref())?)).await?;
     let options = args.described.options(&fleet)?;
