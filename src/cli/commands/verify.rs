@@ -170,8 +170,8 @@ fn milliseconds(duration: Duration) -> String {
 impl VerifyArgs {
     /// Name of the fleet, and the clusters that a file says it has.
     async fn fleet(&self, session: &Session) -> Result<(FleetName, Vec<ClusterName>), CliError> {
-        if let Some(name) = &self.fleet {
-            return Ok((name.clone(), Vec::new()));
+        if self.fleet.is_some() {
+            return Ok((session.fleet_name(self.fleet.as_ref(), None).await?, Vec::new()));
         }
         match session.fleet_file(self.file.as_deref(), true).await? {
             Some(fleet) => Ok((fleet.name, fleet.clusters.into_iter().map(|cluster| cluster.name).collect())),

@@ -13,6 +13,7 @@ use super::report::ExportOptions;
 use super::run::unwritable;
 use crate::domain::labels;
 use crate::domain::name::FleetName;
+use crate::engine::ContainerInfo;
 use crate::event::{Event, EventKind};
 use crate::ops::context::Kindmesh;
 use crate::ops::error::{Error, Result};
@@ -119,17 +120,14 @@ impl Kindmesh {
         }
         let left = request.deadline.saturating_sub(begun.elapsed());
         let exported = async {
-            let clusters = match &request.fleet {
-                Some(_) => Vec::new(),
-                None => {
-                    let inventory = Inventory::read(km.engine.as_ref()).await?;
-                    let ours = inventory.clusters().filter(|(name, _)| inventory.fleet_of_cluster(name).is_some());
-                    ours.map(|(name, _)| name.to_owned()).collect()
-                }
-            };
+            let inventory = Inventory::read(km.engine.as_ref()).await?;
+            let concerned = inventory.clusters().filter(|(_, nodes)| nodes.iter().any(|node| concerns(request.fleet.as_ref(), node)));
+            let clusters: Vec<String> = concerned.map(|(name, _)| name.to_owned()).collect();
+            // Who names clusters need not name the fleet; it is told where it has none.
+            let fleet = request.fleet.clone().filter(|_| clusters.is_empty());
             // A node that hangs must not take the time of the others.
             let deadline = left.mul_f64(0.7);
-            let options = ExportOptions { fleet: request.fleet.clone(), clusters, deadline, ..ExportOptions::default() };
+            let options = ExportOptions { fleet, clusters, deadline, ..ExportOptions::default() };
             km.export_logs(folder, &options).await
         };
         match tokio::time::timeout(left, exported).await {
@@ -153,6 +151,16 @@ impl Kindmesh {
         };
         let events = self.engine.past_events(&[label], request.began).await?;
         Ok(events.iter().filter_map(FleetEvent::of_engine).map(|event| format!("{event}\n")).collect())
+    }
+}
+
+/// Whether a node belongs to what failed: to the fleet, to a member of the warm pool of that name, or, where neither is
+/// known, to any fleet.
+fn concerns(fleet: Option<&FleetName>, node: &ContainerInfo) -> bool {
+    let is = |label: &str| node.labels.get(label).map(String::as_str);
+    match fleet {
+        Some(fleet) => [labels::FLEET, labels::WARM].into_iter().any(|label| is(label) == Some(fleet.as_str())),
+        None => is(labels::FLEET).is_some(),
     }
 }
 
