@@ -15,11 +15,12 @@ const STEP: &str = "write kubeconfig";
 /// Longer than a held lock is waited for, so that it is that which is told.
 const DEADLINE: Duration = kubeconfig_file::LOCK_DEADLINE.saturating_add(Duration::from_secs(20));
 
-/// Refuses files that are no kubeconfigs before anything depends on them. They are left untouched.
+/// Refuses files that are no kubeconfigs, or cannot be written, before anything depends on them. They are left untouched.
 pub(super) fn check(km: &Kindmesh) -> Result<()> {
     let Some(target) = &km.kubeconfig else { return Ok(()) };
     let text = kubeconfig_file::read(&target.write)?;
-    Kubeconfig::parse(&text).map(drop).map_err(|error| corrupt(&target.write, error))
+    Kubeconfig::parse(&text).map_err(|error| corrupt(&target.write, error))?;
+    kubeconfig_file::check_writable(&target.write).map_err(|error| error.hint("name another file: `--kubeconfig FILE`"))
 }
 
 /// Waits until nobody holds the lock of the file that is to be written, before anything depends on it.

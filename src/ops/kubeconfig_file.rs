@@ -41,7 +41,8 @@ pub fn read(path: &Path) -> Result<String> {
 /// returns the new one, or `None` to leave the file alone. Returns whether it was written.
 ///
 /// The new text is written beside the file with mode 0600 and renamed over it, so that a reader
-/// never sees half of it; an existing file keeps its mode, a symbolic link its target.
+/// never sees half of it; an existing file keeps its mode and its owner, a symbolic link its target. A file that nothing can
+/// be renamed over, since it is mounted by itself or somebody else's, is written in place.
 ///
 /// # Errors
 /// When the lock is held by a living process, when `edit` fails, or when the file cannot be written.
@@ -66,6 +67,25 @@ pub async fn edit(path: &Path, mut edit: impl FnMut(&str) -> Result<Option<Strin
 /// Whether somebody edits a kubeconfig, or was killed at it.
 pub fn is_locked(path: &Path) -> bool {
     lock_of(&fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())).exists()
+}
+
+/// Finds out whether a kubeconfig could be written, and writes nothing: the file itself, or the nearest folder above one
+/// that is not there.
+///
+/// # Errors
+/// When this user may not write there.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let folder = parent(&path);
+    let there = folder.ancestors().find(|folder| folder.is_dir() || folder.as_os_str().is_empty());
+    let there = there.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The lock and the new text are files beside it.
+    let beside = tempfile::Builder::new().prefix(".kubeconfig-").tempfile_in(there);
+    beside.map_err(|error| file_error("write", &path, error))?;
+    match path.exists() {
+        true => OpenOptions::new().append(true).open(&path).map(drop).map_err(|error| file_error("write", &path, error)),
+        false => Ok(()),
+    }
 }
 
 fn lock_of(file: &Path) -> PathBuf {
@@ -132,16 +152,45 @@ fn break_stale(path: &Path) {
 fn replace(path: &Path, parent: &Path, text: &str) -> Result<()> {
     let mut file =
         tempfile::Builder::new().prefix(".kubeconfig-").tempfile_in(parent).map_err(|error| file_error("write beside", path, error))?;
+    let existing = fs::metadata(path).ok();
+    if existing.as_ref().is_some_and(|existing| give(file.as_file(), existing).is_err()) {
+        return write_in_place(path, text);
+    }
     let write = |file: &mut tempfile::NamedTempFile| -> io::Result<()> {
         file.write_all(text.as_bytes())?;
-        if let Ok(existing) = fs::metadata(path) {
-            file.as_file().set_permissions(existing.permissions())?;
-        }
         file.as_file().sync_all()
     };
     write(&mut file).map_err(|error| file_error("write", path, error))?;
-    file.persist(path).map_err(|error| file_error("replace", path, error.error))?;
-    Ok(())
+    match file.persist(path) {
+        Ok(_) => Ok(()),
+        Err(error) if existing.is_some() && matches!(error.error.kind(), io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices) => {
+            write_in_place(path, text)
+        }
+        Err(error) => Err(file_error("replace", path, error.error)),
+    }
+}
+
+/// Gives a new file the owner and the mode of the one that it is to replace: what `sudo` changes stays the user's.
+fn give(file: &fs::File, existing: &fs::Metadata) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt as _, fchown};
+        let is = file.metadata()?;
+        if (is.uid(), is.gid()) != (existing.uid(), existing.gid()) {
+            fchown(file, Some(existing.uid()), Some(existing.gid()))?;
+        }
+    }
+    // After the owner, whose change takes bits of the mode away.
+    file.set_permissions(existing.permissions())
+}
+
+fn write_in_place(path: &Path, text: &str) -> Result<()> {
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).truncate(true).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|error| file_error("write", path, error))
 }
 
 fn age(path: &Path) -> Option<Duration> {

@@ -119,7 +119,10 @@ fn check_ports(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory) -> Result<()
     }
     for cluster in fleet.clusters.iter().filter(|cluster| inventory.nodes(cluster.name.as_str()).is_empty()) {
         let Some(port) = cluster.api_server_port else { continue };
-        if let Err(error) = TcpListener::bind((cluster.api_server_address, port)) {
+        // Whatever else keeps this process from listening there, the engine may be able to.
+        if let Err(error) = TcpListener::bind((cluster.api_server_address, port))
+            && error.kind() == std::io::ErrorKind::AddrInUse
+        {
             return Err(Error::new(
                 ErrorKind::Conflict,
                 format!("cluster {}: the API server cannot listen on {}:{port}", cluster.name, cluster.api_server_address),

@@ -63,7 +63,7 @@ impl Kindmesh {
         checks.push(Check::new("processors", ErrorKind::Engine, checkup::processors(needs, facts.cpus)));
         checks.push(Check::new("clock", ErrorKind::Engine, clock(facts, seen_at)));
         checks.push(match kubeconfig_entry::check(self) {
-            Ok(()) => Check::new("kubeconfig", ErrorKind::File, Finding::ok("it can be read")),
+            Ok(()) => Check::new("kubeconfig", ErrorKind::File, Finding::ok("it can be read and written")),
             Err(error) => Check::failed("kubeconfig", &error),
         });
         // Names, ports, the network, room for the pools: as `up` looks at them.

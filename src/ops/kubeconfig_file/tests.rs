@@ -97,3 +97,39 @@ async fn a_link_keeps_its_target() {
     assert!(fs::symlink_metadata(&path).unwrap().file_type().is_symlink());
     assert_eq!(fs::read_to_string(&real).unwrap(), "b");
 }
+
+#[tokio::test]
+async fn a_file_keeps_its_owner_and_mode() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+    let (_dir, path) = home();
+    edit(&path, |_| Ok(Some("a".into()))).await.unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    // Only root can give files away; for others it stays their own.
+    let _given = chown(&path, Some(1234), Some(5678));
+    let before = fs::metadata(&path).unwrap();
+    edit(&path, |_| Ok(Some("b".into()))).await.unwrap();
+    let after = fs::metadata(&path).unwrap();
+    assert_eq!((after.uid(), after.gid(), after.mode()), (before.uid(), before.gid(), before.mode()));
+    assert_ne!(after.ino(), before.ino(), "it was replaced");
+}
+
+#[test]
+fn what_nothing_can_be_renamed_over_is_written_in_place() {
+    let (dir, _) = home();
+    let path = dir.path().join("config");
+    fs::write(&path, "longer than what follows").unwrap();
+    write_in_place(&path, "b").unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "b");
+}
+
+#[test]
+fn whether_a_file_can_be_written_is_found_out_without_writing() {
+    let (dir, path) = home();
+    check_writable(&path).unwrap();
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is made");
+    fs::create_dir_all(&path).unwrap();
+    check_writable(&path).unwrap_err();
+    // Not even root makes files there.
+    let error = check_writable(Path::new("/proc/kindmesh/config")).unwrap_err().to_string();
+    assert!(error.contains("cannot write kubeconfig /proc/kindmesh/config"), "{error}");
+}

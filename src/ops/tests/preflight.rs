@@ -47,6 +47,27 @@ async fn a_port_in_use_is_refused_before_anything_is_made() {
 }
 
 #[tokio::test]
+async fn what_this_process_may_not_listen_on_the_engine_may() {
+    // An address for documentation, which is not this machine's.
+    let cluster = ClusterBuilder::new("f1").api_server_port(6443).api_server_address("192.0.2.1");
+    let wanted = Fleet::builder("f").cluster(cluster).build().unwrap();
+    let km = kindmesh(&engine());
+    let inventory = crate::ops::inventory::Inventory::read(km.engine().as_ref()).await.unwrap();
+    crate::ops::preflight::check(&km, &wanted, &inventory, &[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_cannot_be_written_is_told_before_anything_is_made() {
+    let engine = engine();
+    let path = std::path::PathBuf::from("/proc/kindmesh/config");
+    let files = KubeconfigTarget { write: path.clone(), all: vec![path] };
+    let error = kindmesh(&engine).kubeconfig_files(files).up(&fleet("f")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::File);
+    assert!(error.hints().iter().any(|hint| hint.contains("--kubeconfig")), "{:?}", error.hints());
+    assert_eq!(made(&engine), Vec::new());
+}
+
+#[tokio::test]
 async fn a_missing_image_names_both_ways_out() {
     let engine = engine();
     let wanted = Fleet::builder("f").image("nobody/node:v0").build().unwrap();
