@@ -92,7 +92,7 @@ async fn hold<T>(km: &Kindmesh, mut held: Held, work: &str, job: impl AsyncFnOnc
             lost = held.beat() => {
                 cancel.cancel();
                 // It tidies up after itself; what it says is that it was cancelled.
-                let _ = job.await;
+                let _ = tokio::time::timeout(GRACE, job).await;
                 Err(lost)
             }
         }
@@ -231,21 +231,34 @@ impl Held {
         loop {
             tokio::time::sleep(BEAT).await;
             // An engine that does not answer now has its own way to tell the work.
-            let old = self.beat;
+            let (old, silent) = (self.beat, self.shown.elapsed());
             if self.show(old + 1).await.is_err() {
                 continue;
             }
             match self.engine.remove_volume(&self.name(old)).await {
-                Err(error) if error.is_not_found() => {
-                    return Error::new(
-                        ErrorKind::Conflict,
-                        format!("fleet {}: another process took over, since this one gave no sign of life", self.fleet),
-                    )
-                    .hint("this process or its engine stood still for more than a minute; run the command again");
-                }
+                // Nobody takes away what gave signs in time, but a removal of all unused volumes does. The ticket is there
+                // again: who comes now sees it.
+                Err(error) if error.is_not_found() && silent < PATIENCE => match self.other().await {
+                    Some(other) => return self.taken(&format!("{} works on it since the lock was removed", other.describe())),
+                    None => {}
+                },
+                Err(error) if error.is_not_found() => return self.taken("another process took over, since this one gave no sign of life"),
                 _ => {}
             }
         }
+    }
+
+    /// Somebody else with a ticket of the fleet, as far as the engine tells.
+    async fn other(&self) -> Option<Holder> {
+        let wanted = [labels::LOCK.to_owned(), format!("{}={}", labels::FLEET, self.fleet)];
+        let volumes = self.engine.list_volumes(&wanted).await.ok()?;
+        let mut tickets = volumes.iter().filter_map(|volume| Ticket::read(&volume.name, volume.labels.get(labels::LOCK)?));
+        tickets.find(|ticket| ticket.holder.id != self.holder.id).map(|ticket| ticket.holder)
+    }
+
+    fn taken(&self, how: &str) -> Error {
+        Error::new(ErrorKind::Conflict, format!("fleet {}: {how}", self.fleet))
+            .hint("this process or its engine stood still for more than a minute, or somebody removed the volume that is its lock; run the command again")
     }
 
     async fn show(&mut self, beat: u64) -> crate::engine::Result<()> {

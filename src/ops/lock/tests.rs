@@ -89,23 +89,52 @@ async fn who_is_silent_elsewhere_is_dead_after_a_minute_and_who_is_not_is_waited
     assert_eq!(engine.volumes(), Vec::<String>::new());
 }
 
+/// Removes all tickets after 12 s, and does something more.
+async fn pruned(engine: &FakeEngine, more: impl AsyncFnOnce()) {
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    for volume in engine.volumes() {
+        engine.remove_volume(&volume).await.unwrap();
+    }
+    more().await;
+}
+
+async fn until_cancelled(km: Kindmesh) -> Result<()> {
+    km.cancel.cancelled().await;
+    Err(Error::cancelled("work"))
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lost_turn_cancels_the_work() {
     let (engine, km, fleet) = setting();
-    let taken = async {
-        tokio::time::sleep(Duration::from_secs(12)).await;
-        for volume in engine.volumes() {
-            engine.remove_volume(&volume).await.unwrap();
-        }
-    };
-    let work = holding(&km, &fleet, "up", async |km: Kindmesh| {
-        km.cancel.cancelled().await;
-        Err::<(), _>(Error::cancelled("work"))
-    });
-    let (result, ()) = tokio::join!(work, taken);
-    let error = result.unwrap_err();
-    assert!(error.to_string().contains("another process took over"), "{error}");
+    let other = elsewhere();
+    let taken = pruned(&engine, async || left_behind(&engine, &fleet, &other, 1).await);
+    let (result, ()) = tokio::join!(holding(&km, &fleet, "up", until_cancelled), taken);
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("on far) works on it since the lock was removed"), "{error}");
+    assert_eq!(engine.volumes(), [ticket::name(&fleet, &other.id, 1)], "the other's is left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gave_no_sign_for_a_minute_has_lost_its_turn() {
+    let (engine, km, fleet) = setting();
+    for number in 2..=16 {
+        engine.fault(When::Verb(Verb::CreateVolume, number), Fault::Fail(EngineErrorKind::Unreachable, "gone".to_owned()));
+    }
+    let (result, ()) = tokio::join!(holding(&km, &fleet, "up", until_cancelled), pruned(&engine, async || ()));
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("another process took over"), "{error}");
     assert_eq!(engine.volumes(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_only_was_removed_is_made_anew() {
+    let (engine, km, fleet) = setting();
+    let work = async |_| {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        Ok(engine.volumes().len())
+    };
+    let (held, ()) = tokio::join!(holding(&km, &fleet, "up", work), pruned(&engine, async || ()));
+    assert_eq!((held.unwrap(), engine.volumes()), (1, Vec::<String>::new()));
 }
 
 #[tokio::test(start_paused = true)]
