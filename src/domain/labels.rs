@@ -34,7 +34,7 @@ pub const EXPIRES: &str = "dev.kindmesh.expires";
 pub const END: &str = "dev.kindmesh.end";
 /// Who holds the fleet: it is given up when its owner is gone; see [`lease`](super::lease).
 pub const OWNER: &str = "dev.kindmesh.owner";
-/// Marks a container that is no node, with its purpose (`probe`, `doctor`, `build`, `lease`, `holder`).
+/// Marks a container that is no node, with its purpose (`probe`, `doctor`, `build`, `lease`, `discard`, `holder`).
 pub const HELPER: &str = "dev.kindmesh.helper";
 /// On a volume that is a ticket of who works on the fleet: see [`ticket`](super::ticket).
 pub const LOCK: &str = "dev.kindmesh.lock";

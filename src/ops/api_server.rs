@@ -76,6 +76,11 @@ async fn from_node(engine: &dyn Engine, cluster: &str, control_plane: &Container
         let message = format!("cluster {cluster}: node {node} did not give its kubeconfig within {} s", READ_DEADLINE.as_secs());
         Error::new(ErrorKind::Timeout, message).hint("`kindmesh status` shows how the node is; one that is suspended tells nothing")
     })??;
+    // A file that is not there is told with 1.
+    if !output.success() && output.exit_code != 1 {
+        let message = format!("cluster {cluster}: node {} did not give its kubeconfig: {}", control_plane.name, output.tail(1));
+        return Err(Error::new(ErrorKind::Cluster, message).hint("`kindmesh status` shows how the node is"));
+    }
     if !output.success() {
         return Err(Error::new(ErrorKind::Cluster, format!("cluster {cluster} has no kubeconfig yet: its bootstrap did not finish"))
             .hint("run `kindmesh up` again to finish it"));

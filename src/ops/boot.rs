@@ -193,9 +193,12 @@ fn tail(console: &[u8]) -> String {
 fn start_error(node: &ContainerInfo, error: crate::engine::EngineError) -> Error {
     let busy = ["port is already allocated", "address already in use"].iter().any(|words| error.message.contains(words));
     if busy {
-        return Error::new(ErrorKind::Conflict, format!("node {}: a published port is in use", node.name))
-            .because(error)
-            .hint("choose another `apiServerPort`, or leave it out to get a free one");
+        let busy = Error::new(ErrorKind::Conflict, format!("node {}: a published port is in use", node.name)).because(error);
+        // A container keeps its port as long as it lives.
+        return match node.state {
+            ContainerState::Created => busy.hint("choose another `apiServerPort`, or leave it out to get a free one"),
+            _ => busy.hint("end what listens there, or have the cluster made anew on another port: `kindmesh up --recreate`"),
+        };
     }
     let refused = matches!(error.kind, EngineErrorKind::Refused | EngineErrorKind::Failed) && error.message.contains("caps");
     let start = Error::from(error);

@@ -38,6 +38,8 @@ const SEED_MARK: &str = "/kind/kindmesh-seeded";
 const KUBEADM_PATIENCE: u32 = 240;
 /// The longest that [`progress`] takes: it waits for what starts the programs, and then for a kubeadm.
 pub(super) const LONGEST: Duration = Duration::from_secs(240);
+/// What a node needs to tell it, beside that.
+const TELLING: Duration = Duration::from_secs(30);
 /// Where the manifests of programs wait that are started later.
 const HELD: &str = "/kind/kindmesh-held";
 /// Where the kubelet looks for static pods.
@@ -79,15 +81,13 @@ pub(super) struct Look {
 /// How far the node got. A bootstrap that is at work there, left by a process that was killed or run by
 /// another one, is waited for, for as long as [`LONGEST`]: when it ends well, it leaves the mark as any other.
 pub(super) async fn progress(engine: &dyn Engine, node: &ContainerInfo, cancel: &CancellationToken) -> Result<Progress> {
-    let script = tell_progress();
-    let output = engine.exec(&node.name, ExecRequest::new(["sh", "-c", script.as_str()]), cancel).await?;
+    let output = told(engine, node, &tell_progress(), cancel).await?;
     read_progress(node, output.stdout_text().trim())
 }
 
 /// How far the node got, as [`progress`], and which version of Kubernetes it has.
 pub(super) async fn look(engine: &dyn Engine, node: &ContainerInfo, cancel: &CancellationToken) -> Result<Look> {
-    let script = format!("{} && cat {VERSION_FILE}", tell_progress());
-    let output = engine.exec(&node.name, ExecRequest::new(["sh", "-c", script.as_str()]), cancel).await?;
+    let output = told(engine, node, &format!("{} && cat {VERSION_FILE}", tell_progress()), cancel).await?;
     let text = output.stdout_text();
     let (progress, version) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
     let progress = read_progress(node, progress)?;
@@ -101,6 +101,20 @@ pub(super) async fn look(engine: &dyn Engine, node: &ContainerInfo, cancel: &Can
                 .parse()
                 .map_err(|error| Error::new(ErrorKind::Image, format!("{VERSION_FILE} in node {}", node.name)).because(error))?;
             Ok(Look { progress, version })
+        }
+    }
+}
+
+/// What a node tells of itself. Some engines wait for a node that is stuck for ever.
+async fn told(engine: &dyn Engine, node: &ContainerInfo, script: &str, cancel: &CancellationToken) -> Result<ExecOutput> {
+    let deadline = LONGEST + TELLING;
+    let telling = engine.exec(&node.name, ExecRequest::new(["sh", "-c", script]), cancel);
+    match tokio::time::timeout(deadline, telling).await {
+        Ok(output) => Ok(output?),
+        Err(_) => {
+            let message = format!("node {} did not tell how far its bootstrap got within {} s", node.name, deadline.as_secs());
+            Err(Error::new(ErrorKind::Timeout, message)
+                .hint("`kindmesh status` shows how the node is; a cluster that is stuck is made anew by `kindmesh up --recreate`"))
         }
     }
 }
@@ -243,11 +257,13 @@ pub(super) async fn start_program(
 /// What kubeadm would install as the add-ons of every cluster: CoreDNS and kube-proxy, of the versions that
 /// belong to this Kubernetes.
 pub(super) async fn addon_manifests(engine: &dyn Engine, node: &ContainerInfo, scope: &Scope) -> Result<String> {
-    let print = |addon: &str| format!("kubeadm init phase addon {addon} --print-manifest --config={KUBEADM_CONF} 2>/dev/null");
+    let print = |addon: &str| format!("kubeadm init phase addon {addon} --print-manifest --config={KUBEADM_CONF}");
     let script = format!("{} && echo --- && {}", print("coredns"), print("kube-proxy"));
     let output = engine.exec(&node.name, ExecRequest::new(["sh", "-c", script.as_str()]), &scope.cancel).await?;
-    check(engine, node, "kubeadm init phase addon", &output).await?;
-    Ok(output.stdout_text())
+    let printed = output.stdout_text();
+    // What it printed explains no failure.
+    check(engine, node, "kubeadm init phase addon", &ExecOutput { stdout: Vec::new(), ..output }).await?;
+    Ok(printed)
 }
 
 /// Makes sure the token that nodes join with is there: the one that `init` left is valid for a day.

@@ -28,6 +28,9 @@ use super::mesh::{self, MeshPlan};
 use super::nodes;
 use super::report::ClusterReport;
 
+/// After it, one is told that nodes take their time to answer.
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// Everything that was decided about a cluster before its first container is made.
 pub(super) struct ClusterPlan<'a> {
     pub(super) fleet: &'a Fleet,
@@ -132,7 +135,7 @@ async fn boot_nodes(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope) -> Res
 /// was replaced, and what each tells of itself.
 async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope, made: &mut [ContainerInfo]) -> Result<(bool, Vec<Look>)> {
     let engine = km.engine.as_ref();
-    let mut looks = try_join_all(made.iter().map(|node| bootstrap::look(engine, node, &scope.cancel))).await?;
+    let mut looks = told(try_join_all(made.iter().map(|node| bootstrap::look(engine, node, &scope.cancel))), scope).await?;
     let control_plane_done = made.iter().zip(&looks).any(|(node, look)| {
         node.name == plan.spec.name.node(Role::ControlPlane, 1) && matches!(look.progress, Progress::Done | Progress::Started)
     });
@@ -145,7 +148,9 @@ async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope
     if stale.is_empty() {
         return Ok((false, looks));
     }
-    let deadline = plan.fleet.timeouts.node_boot + Duration::from_secs(60);
+    // One after the other.
+    let each = plan.fleet.timeouts.node_boot + plan.fleet.timeouts.cluster_ready + Duration::from_secs(60);
+    let deadline = each.saturating_mul(u32::try_from(stale.len()).unwrap_or(u32::MAX));
     let plans = nodes::plans(plan.spec);
     scope
         .step("replace interrupted nodes", deadline, async {
@@ -165,6 +170,16 @@ async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope
             Ok(Outcome::changed((true, looks)))
         })
         .await
+}
+
+/// What nodes tell; when that takes long, somebody else's bootstrap is at work in one of them.
+async fn told(telling: impl Future<Output = Result<Vec<Look>>>, scope: &Scope) -> Result<Vec<Look>> {
+    let mut telling = std::pin::pin!(telling);
+    if let Ok(looks) = tokio::time::timeout(SILENCE, &mut telling).await {
+        return looks;
+    }
+    scope.note("start nodes", "waiting for a bootstrap that another process began in a node");
+    telling.await
 }
 
 /// Takes a node that is to be replaced out of the cluster's own list.

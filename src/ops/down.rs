@@ -154,8 +154,14 @@ pub(super) async fn down_alone(km: &Kindmesh, fleet: &FleetName) -> Result<DownR
     let used = networks_of(&containers);
     let containers = remove_containers(km, &containers, &km.fleet_scope()).await;
     // What failed above keeps its network; everything else goes all the same.
-    let (networks, networks_kept) = remove_networks(km, fleet, &used).await?;
-    let containers = containers?;
+    let networks = remove_networks(km, fleet, &used).await;
+    let (containers, (networks, networks_kept)) = match (containers, networks) {
+        (Ok(containers), Ok(networks)) => (containers, networks),
+        (containers, networks) => {
+            let failures = [containers.err(), networks.err()].into_iter().flatten();
+            return Err(first_of(failures).unwrap_or_else(|| Error::cancelled("remove containers")));
+        }
+    };
     // Of a removal that was killed before it came to them.
     resize::tidy(km.engine.as_ref(), Some(fleet)).await?;
     expiry::tidy(km.engine.as_ref(), Some(fleet)).await?;

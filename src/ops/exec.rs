@@ -32,6 +32,7 @@ impl Kindmesh {
             let state = format!("{:?}", node.state).to_lowercase();
             let error = Error::new(ErrorKind::Cluster, format!("node {} is {state}", node.name));
             return Err(match (node.state, fleet_of(node)) {
+                (ContainerState::Created, Some(fleet)) => error.hint(format!("it was never started: `kindmesh up` finishes fleet {fleet}")),
                 (ContainerState::Paused, Some(fleet)) => error.hint(format!("`kindmesh resume --fleet {fleet}` lets it go on")),
                 (_, Some(fleet)) => error.hint(format!("`kindmesh start --fleet {fleet}` starts it")),
                 (_, None) => error,
@@ -54,14 +55,16 @@ fn find<'a>(inventory: &'a Inventory, target: &ExecTarget) -> Result<&'a Contain
         };
     };
     // A node has its name on the whole engine.
-    let within = match named.is_empty() && target.fleet.is_none() {
+    let everywhere = named.is_empty() && target.fleet.is_none();
+    let within = match everywhere {
         true => inventory.clusters().map(|(name, _)| name.to_owned()).collect(),
         false => selection::clusters(inventory, target.fleet.as_ref(), &named)?,
     };
     let mut nodes = within.iter().flat_map(|cluster| inventory.nodes(cluster));
     nodes.find(|node| node.name == *wanted).ok_or_else(|| {
         let known: Vec<&str> = within.iter().flat_map(|cluster| inventory.nodes(cluster)).map(|node| node.name.as_str()).collect();
-        let error = Error::new(ErrorKind::NotFound, format!("no node {wanted} on this engine"));
+        let place = if everywhere { "on this engine".to_owned() } else { format!("in {}", within.join(", ")) };
+        let error = Error::new(ErrorKind::NotFound, format!("no node {wanted} {place}"));
         if known.is_empty() { error } else { error.hint(format!("there are: {}", known.join(", "))) }
     })
 }

@@ -1,5 +1,7 @@
 //! Limits of the engine's host that clusters run into later, with puzzling errors: told beforehand.
 
+use std::time::Duration;
+
 use crate::domain::fleet::Fleet;
 use crate::domain::inotify;
 use crate::engine::ExecRequest;
@@ -9,6 +11,8 @@ use super::inventory::{Inventory, fleet_of, is_running};
 use super::nodes;
 
 const STEP: &str = "check limits";
+/// For a node to tell a number; one that is stuck tells none.
+const ASKING: Duration = Duration::from_secs(10);
 
 /// Warns when the host will probably not have enough inotify instances for what is to be made.
 /// Nothing is refused: the need is an estimate.
@@ -25,8 +29,9 @@ pub(super) async fn check(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory, p
         // Nothing had to be probed, so some node of the fleet is there: it can tell.
         None => match there.iter().find(|node| is_running(node) && fleet_of(node) == Some(fleet.name.as_str())) {
             Some(node) => {
-                let output = km.engine.exec(&node.name, ExecRequest::new(["cat", inotify::LIMIT_FILE]), &scope.cancel).await;
-                output.ok().and_then(|output| output.stdout_text().trim().parse().ok())
+                let asking = km.engine.exec(&node.name, ExecRequest::new(["cat", inotify::LIMIT_FILE]), &scope.cancel);
+                let output = tokio::time::timeout(ASKING, asking).await;
+                output.ok().and_then(Result::ok).and_then(|output| output.stdout_text().trim().parse().ok())
             }
             None => None,
         },

@@ -8,7 +8,7 @@ use crate::domain::labels;
 use crate::domain::lease::Lease;
 use crate::domain::name::FleetName;
 use crate::domain::net::NetworkInfo;
-use crate::domain::net::network::{OPTION_MTU, ipv6_unusable, mismatches, network_spec, subnet_taken, taker, without_ipv6};
+use crate::domain::net::network::{OPTION_MTU, ipv6_unusable, mismatches, network_spec, no_subnet_left, subnet_taken, taker, without_ipv6};
 use crate::engine::{ContainerInfo, Engine, EngineError, EngineErrorKind};
 
 use super::context::Outcome;
@@ -176,6 +176,12 @@ async fn create(engine: &dyn Engine, fleet: &Fleet) -> Result<Creation> {
         if ipv6 && fleet.network.ipv6_subnet.is_none() && ipv6_unusable(&error.message) {
             ipv6 = false;
             continue;
+        }
+        if no_subnet_left(&error.message) {
+            let message = format!("network {}: the engine has no free subnet to choose from", spec.name);
+            return Err(Error::new(ErrorKind::Conflict, message)
+                .because(error)
+                .hint("remove networks that nothing needs (`docker network prune`), name a free `network.subnet` in the fleet file, or give the engine more `default-address-pools`"));
         }
         if !subnet_taken(&error.message) {
             return Err(error.into());

@@ -16,7 +16,7 @@ use crate::engine::{ContainerInfo, ContainerState};
 use super::boot;
 use super::cluster::ClusterPlan;
 use super::context::{Kindmesh, Scope};
-use super::error::{Error, ErrorKind, Result};
+use super::error::{Error, ErrorKind, Result, all_or_first};
 use super::inventory::Inventory;
 use super::pools;
 
@@ -48,7 +48,7 @@ pub(super) async fn ensure_all(
     nodes: &[NodePlan],
     scope: &Scope,
 ) -> Result<Vec<(ContainerInfo, bool)>> {
-    join_all(nodes.iter().map(|node| ensure_one(km, plan, node, scope))).await.into_iter().collect()
+    all_or_first(join_all(nodes.iter().map(|node| ensure_one(km, plan, node, scope))).await)
 }
 
 /// Creates, starts and boots one node. Returns it as it runs, and whether anything had to be done.

@@ -184,11 +184,12 @@ async fn remove(km: &Kindmesh, diff: &FleetDiff, inventory: &Inventory, scope: &
 /// Takes a node out of its cluster's own list. A cluster that does not answer calls it lost by itself.
 async fn leave(km: &Kindmesh, cluster: &str, node: &ContainerInfo, inventory: &Inventory, scope: &Scope) {
     const STEP: &str = "remove nodes";
+    let late = || Error::new(ErrorKind::Timeout, format!("its API server did not answer within {} s", LEAVE_DEADLINE.as_secs()));
     let left = async {
         let server = api_server::connect(km.engine.as_ref(), cluster, inventory.control_plane(cluster)?).await?;
         install::forget_node(&server, &node.name, LEAVE_DEADLINE).await
     };
-    if let Err(error) = tokio::time::timeout(LEAVE_DEADLINE, left).await.unwrap_or_else(|_| Err(Error::cancelled(STEP))) {
+    if let Err(error) = tokio::time::timeout(LEAVE_DEADLINE, left).await.unwrap_or_else(|_| Err(late())) {
         scope.warn(STEP, format!("cluster {cluster} was not told that {} goes: {}", node.name, error.one_line()));
     }
 }

@@ -105,6 +105,13 @@ pub fn subnet_taken(message: &str) -> bool {
     message.contains("Pool overlaps with other one on this address space") || message.contains("networks have overlapping")
 }
 
+/// Whether an engine's message about a failed creation means that none of the subnets it chooses from is left.
+pub fn no_subnet_left(message: &str) -> bool {
+    // Engine 20.10, and since 25.
+    message.contains("could not find an available, non-overlapping IPv4 address pool")
+        || message.contains("all predefined address pools have been fully subnetted")
+}
+
 /// The network that has a subnet this one wants, and that subnet: what to name when the engine only
 /// says that something overlaps.
 pub fn taker<'a>(spec: &NetworkSpec, networks: &'a [NetworkInfo]) -> Option<(IpNetwork, &'a NetworkInfo)> {

@@ -83,7 +83,7 @@ impl FleetEvent {
 
     /// An event of the engine; `None` when it is of no interest.
     pub(crate) fn of_engine(event: &EngineEvent) -> Option<Self> {
-        // What looks at the host for a moment, or holds a lock, is nothing of the fleet.
+        // What looks at the host for a moment, or stands for a lease, is nothing of the fleet.
         if !ACTIONS.contains(&event.action.as_str()) || event.attributes.contains_key(labels::HELPER) {
             return None;
         }

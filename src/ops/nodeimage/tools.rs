@@ -83,7 +83,7 @@ impl Program {
 
     fn hint(&self) -> &'static str {
         match self {
-            Program::Go => "install Go 1.24 or later (its folder in PATH), or name the program with --go",
+            Program::Go => "install Go 1.26 or later (its folder in PATH), or name the program with --go",
             Program::Mmdebstrap => "install Debian's package mmdebstrap, or name the program with --mmdebstrap",
             Program::Python => "install Debian's package python3-pip, or name the program with --python",
             Program::Built(_) => "remove the folder of the build's cache that holds it",

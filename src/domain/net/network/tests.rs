@@ -100,4 +100,10 @@ fn engine_messages_are_told_apart() {
     assert!(subnet_taken("invalid pool request: Pool overlaps with other one on this address space"));
     assert!(subnet_taken("invalid pool request: networks have overlapping IPv6"));
     assert!(!subnet_taken("network with name kind already exists"));
+    let exhausted = [
+        "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
+        "all predefined address pools have been fully subnetted",
+    ];
+    assert!(exhausted.iter().all(|message| no_subnet_left(message) && !subnet_taken(message)));
+    assert!(!no_subnet_left("invalid pool request: Pool overlaps with other one on this address space"));
 }
