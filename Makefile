@@ -35,7 +35,7 @@ node-image: ## Build the offline node image, where images cannot be pulled (KUBE
 	@scripts/node-image $(KUBERNETES_VERSION)
 
 .PHONY: test
-test: ## Run every test there is: lint, units, both engines, whole clusters
+test: ## Run the tests: lint, units, both engines, whole clusters (longer: soak, faults, fuzz, test-vm)
 	@scripts/test all
 
 .PHONY: test-unit

@@ -98,11 +98,9 @@ async fn clusters(session: &Session, kindmesh: &Kindmesh) -> Result<(), CliError
 async fn nodes(session: &Session, kindmesh: &Kindmesh, args: &NodesArgs) -> Result<(), CliError> {
     let document = Nodes { nodes: session.or_cancelled(kindmesh.nodes(args.cluster.as_deref())).await? };
     session.printer().result(&document, || lines(document.nodes.iter().map(|node| &node.name)))?;
+    // A cluster without nodes is none, and was told as an error.
     if document.nodes.is_empty() {
-        match &args.cluster {
-            Some(cluster) => session.printer().say(&format!("No nodes found for cluster {cluster}.")),
-            None => session.printer().say("No nodes found."),
-        }
+        session.printer().say("No nodes found.");
     }
     Ok(())
 }
