@@ -110,7 +110,7 @@ impl Error {
             }
             cause = error.source();
         }
-        text
+        text.replace('\n', " ")
     }
 
     /// Says where it happened, keeping kind, cause and hints.

@@ -171,7 +171,8 @@ impl MeshBuilder {
         self
     }
 
-    /// SHA-256 (`sha256:…`) that the downloaded archive of a chart must have.
+    /// SHA-256 (`sha256:…`) that the downloaded archive of the chart base must have; without it the chart is downloaded only
+    /// in versions whose digest is known beforehand.
     pub fn base_digest(mut self, digest: impl Into<String>) -> Self {
         self.digests.base = Some(digest.into());
         self

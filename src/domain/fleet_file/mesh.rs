@@ -60,7 +60,7 @@ pub(super) struct IstioShape {
 }
 
 /// What downloaded charts must be: SHA-256 of each archive, as sha256: and 64 hexadecimal digits. Default: what is known
-/// of the version, else what the repository announces and what came the first time.
+/// of the version; a chart that nothing is known of is refused, and its digest told.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "ChartDigests")]

@@ -59,7 +59,7 @@ pub struct IstioSpec {
     /// Repositories that charts are downloaded from, asked one after the other; empty means Istio's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<Repository>,
-    /// What the archives of downloaded charts must be.
+    /// What the archives of downloaded charts must be; one without it is used only when its digest is known beforehand.
     #[serde(default, skip_serializing_if = "PerChart::is_none")]
     pub digests: PerChart<Option<Digest>>,
     /// Where the images come from; `None` means what the node images carry, else [`DEFAULT_HUB`].

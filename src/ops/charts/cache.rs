@@ -1,4 +1,4 @@
-//! Downloaded charts, kept with their digests.
+//! Downloaded charts, kept. Whoever uses one has its digest: what lies here may have been altered.
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
@@ -20,35 +20,15 @@ impl Cache {
         Self { folder: folder.join("istio-charts").join(version) }
     }
 
-    /// Where a chart's digest is noted.
-    pub(super) fn note(&self, chart: &str) -> PathBuf {
-        self.folder.join(format!("{chart}.sha256"))
-    }
-
-    /// Digest of what came the first time; kept even when the archive is gone.
-    pub(super) fn noted(&self, chart: &str) -> Result<Option<Digest>> {
-        let path = self.note(chart);
-        match read(&path)? {
-            None => Ok(None),
-            Some(bytes) => {
-                let text = String::from_utf8_lossy(&bytes);
-                text.parse()
-                    .map(Some)
-                    .map_err(|error: super::DigestError| LoadError::refused(path.display().to_string(), error.to_string()))
-            }
-        }
-    }
-
     /// The archive of a chart, if it is there and has this digest.
     pub(super) fn archive(&self, chart: &str, digest: &Digest) -> Result<Option<Vec<u8>>> {
         Ok(read(&self.path(chart))?.filter(|bytes| Digest::of(bytes) == *digest))
     }
 
-    /// Keeps an archive and notes its digest.
+    /// Keeps an archive.
     pub(super) fn keep(&self, chart: &str, bytes: &[u8]) -> Result<()> {
         fs::create_dir_all(&self.folder).map_err(LoadError::file("make", &self.folder))?;
-        self.write(&self.path(chart), bytes)?;
-        self.write(&self.note(chart), format!("{}\n", Digest::of(bytes).hex()).as_bytes())
+        self.write(&self.path(chart), bytes)
     }
 
     fn path(&self, chart: &str) -> PathBuf {

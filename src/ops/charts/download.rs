@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::cache::Cache;
-use super::error::{LoadError, Mismatch, Result, Trouble};
+use super::error::{LoadError, Mismatch, Result, Trouble, Unpinned};
 use super::source::{blocking, packed};
 use super::{http_repository, oci, pins};
 use crate::domain::digest::Digest;
@@ -16,10 +16,10 @@ const ISTIO: [&str; 2] = ["https://blob.istio.io/istio-release/charts", "oci://g
 
 /// Charts to be downloaded, unless they have been before.
 ///
-/// An archive is used only when its digest is the expected one. Expected is, in this order: what
-/// [`Download::digests`] says; what this program has pinned for the version; what came the first time, which is noted in
-/// the cache. The first time, without a pin, it is what the repository itself announces: the digest in the index or in
-/// the manifest, which every download has to match in any case.
+/// An archive is used only when its digest is the expected one. Expected is what [`Download::digests`] says, else what
+/// this program has pinned for the version. Where neither has one the archive is refused, and its digest told. What the
+/// repository itself announces, in its index or its manifest, has to match as well, and is never enough: who can replace
+/// the archive can replace that, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Download {
     /// The version.
@@ -40,58 +40,47 @@ pub(super) struct Fetched {
     pub(super) announced: Option<Digest>,
 }
 
-/// Gets the three charts, those that are not kept at once.
+/// Gets the three charts, those that are not kept at once. Of those without a digest all are told together, so that
+/// they are written down once.
 pub(super) async fn charts(download: &Download) -> Result<PerChart<Chart>> {
     let one = |chart: &'static str| one(download, chart);
     let [base, istiod, gateway] = PerChart::<()>::NAMES;
-    let (base, istiod, gateway) = tokio::try_join!(one(base), one(istiod), one(gateway))?;
-    Ok(PerChart { base, istiod, gateway })
+    match tokio::try_join!(one(base), one(istiod), one(gateway))? {
+        (Ok(base), Ok(istiod), Ok(gateway)) => Ok(PerChart { base, istiod, gateway }),
+        (base, istiod, gateway) => Err(LoadError::Unpinned([base, istiod, gateway].into_iter().filter_map(Result::err).collect())),
+    }
 }
 
-async fn one(download: &Download, chart: &'static str) -> Result<Chart> {
+/// One chart, or what came of one that nothing is known of.
+async fn one(download: &Download, chart: &'static str) -> Result<Result<Chart, Unpinned>> {
     let version = download.version.to_string();
-    let (folder, wanted) = (download.cache.clone(), download.digests.get(chart).clone());
-    let (expected, kept) = {
-        let version = version.clone();
-        blocking(move || {
-            let cache = Cache::new(&folder, &version);
-            let expected = match wanted.map(|digest| (digest, "was asked for")) {
-                Some(wanted) => Some(wanted),
-                None => match pins::pinned(chart, &version) {
-                    Some(pin) => Some((pin, "is pinned for it")),
-                    None => cache.noted(chart)?.map(|digest| (digest, "came the first time")),
-                },
-            };
-            let kept = expected.as_ref().map_or(Ok(None), |(digest, _)| cache.archive(chart, digest))?;
-            Ok((expected, kept))
-        })
-        .await?
-    };
-    if let Some(bytes) = kept {
-        return unpack(chart, &version, bytes).await;
+    let asked = download.digests.get(chart).clone().map(|digest| (digest, "was asked for"));
+    let expected = asked.or_else(|| pins::pinned(chart, &version).map(|pin| (pin, "is pinned for it")));
+    if let Some((digest, _)) = expected.clone() {
+        let cache = Cache::new(&download.cache, &version);
+        if let Some(bytes) = blocking(move || cache.archive(chart, &digest)).await? {
+            return unpack(chart, &version, bytes).await.map(Ok);
+        }
     }
     let (from, fetched) = fetch(download, chart, &version).await?;
     let found = Digest::of(&fetched.bytes);
-    let announced = fetched.announced.map(|digest| (digest, "is what it announces"));
-    for (expected, whence) in announced.into_iter().chain(expected) {
-        if expected != found {
-            let advice = match whence {
-                "came the first time" => {
-                    format!("remove {} if the new one is to be trusted", Cache::new(&download.cache, &version).note(chart).display())
-                }
-                "is what it announces" => {
-                    "something on the way alters it; try again, or name the charts' folder or archive (`mesh.istio.charts`)".to_owned()
-                }
-                _ => format!("if this archive is to be trusted, write `mesh.istio.digests.{chart}: {found}` in the fleet file"),
-            };
-            return Err(LoadError::Digest(Box::new(Mismatch { chart, version, from, expected, whence, found, advice })));
-        }
+    if let Some(announced) = fetched.announced.filter(|announced| *announced != found) {
+        let advice = "something on the way alters it; try again, or name the charts' folder or archive (`mesh.istio.charts`)".to_owned();
+        let whence = "is what it announces";
+        return Err(LoadError::Digest(Box::new(Mismatch { chart, version, from, expected: announced, whence, found, advice })));
+    }
+    let Some((expected, whence)) = expected else {
+        return Ok(Err(Unpinned { chart, version, from, found }));
+    };
+    if expected != found {
+        let advice = format!("if this archive is to be trusted, write `mesh.istio.digests.{chart}: {found}` in the fleet file");
+        return Err(LoadError::Digest(Box::new(Mismatch { chart, version, from, expected, whence, found, advice })));
     }
     // Before it is kept: what is no chart would otherwise be found again and again.
     let unpacked = unpack(chart, &version, fetched.bytes.clone()).await?;
-    let (folder, version) = (download.cache.clone(), version);
-    blocking(move || Cache::new(&folder, &version).keep(chart, &fetched.bytes)).await?;
-    Ok(unpacked)
+    let cache = Cache::new(&download.cache, &version);
+    blocking(move || cache.keep(chart, &fetched.bytes)).await?;
+    Ok(Ok(unpacked))
 }
 
 /// Asks one repository after the other.

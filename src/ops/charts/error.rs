@@ -110,6 +110,23 @@ pub enum LoadError {
     /// A download is not what it has to be. Nothing of it was kept.
     #[error(transparent)]
     Digest(Box<Mismatch>),
+    /// Downloads that nothing is known of, all of them. Nothing of them was read or kept.
+    #[error("no digest says what these charts must be, so nothing of what came is used; look at it, and if it is what you want:{}", lines(.0))]
+    Unpinned(Vec<Unpinned>),
+}
+
+/// A download without a digest that it has to have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("chart '{chart}' {version} from {from} has the digest {found}; write `mesh.istio.digests.{chart}: {found}` in the fleet file")]
+pub struct Unpinned {
+    /// The chart.
+    pub chart: &'static str,
+    /// Its version.
+    pub version: String,
+    /// Where it came from.
+    pub from: String,
+    /// The digest it has.
+    pub found: Digest,
 }
 
 /// A download with another digest than it has to have.
@@ -141,6 +158,11 @@ pub(super) enum Trouble {
     /// Its answer makes no sense, or it does not have the chart.
     #[error("{0}")]
     Answer(String),
+}
+
+/// One line for each.
+fn lines(charts: &[Unpinned]) -> String {
+    charts.iter().map(|chart| format!("\n{chart}")).collect()
 }
 
 // === impl LoadError ===

@@ -16,7 +16,7 @@ mod source;
 pub use crate::domain::digest::{Digest, DigestError};
 pub use crate::domain::istio::{PerChart, Repository, RepositoryError};
 pub use download::Download;
-pub use error::{LoadError, Mismatch, Result};
+pub use error::{LoadError, Mismatch, Result, Unpinned};
 pub use source::{ChartSource, load};
 
 #[cfg(test)]

@@ -5,8 +5,7 @@ use crate::domain::digest::Digest;
 /// Chart, version, SHA-256 of the archive as Istio's repositories serve it.
 ///
 /// Only those stand here that are published in more than one place independent of the repositories. A chart without a
-/// pin is held against what the repository itself announces, and against what came the first time: see
-/// [`Download`](super::Download).
+/// pin is used only with a digest from the user: see [`Download`](super::Download).
 const PINS: [(&str, &str, &str); 2] = [
     ("base", "1.31.1", "6a5f3a628e31ea03994f5c8ff44804fcec54ac1b13893f1a3f3c26340c8f2015"),
     ("istiod", "1.31.1", "d49e3ac3100e9c24efbd3a7c26e8e6dd707431f8c06f203182ba54a2e8651a74"),

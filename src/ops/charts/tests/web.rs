@@ -9,13 +9,23 @@ use crate::ops::tests::server::{Server, answer};
 
 const VERSION: &str = "1.30.7";
 
+/// With a digest for each chart.
 fn download(repository: &str, cache: &Path) -> Download {
     Download {
         version: VERSION.parse().unwrap(),
         repositories: vec![repository.parse().unwrap()],
-        digests: PerChart::default(),
+        digests: digests(),
         cache: cache.to_path_buf(),
     }
+}
+
+fn digests() -> PerChart<Option<Digest>> {
+    PerChart::each(|chart| Ok::<_, ()>(Some(Digest::of(&packed(chart, VERSION))))).unwrap()
+}
+
+/// What the fleet file lacks for this chart, as the error has it.
+fn line(chart: &str) -> String {
+    format!("write `mesh.istio.digests.{chart}: {}` in the fleet file", Digest::of(&packed(chart, VERSION)))
 }
 
 async fn get(download: &Download) -> Result<String> {
@@ -61,17 +71,39 @@ async fn a_repository_is_asked_once() {
     assert_eq!(fs::read(&kept).unwrap(), packed("base", VERSION));
 }
 
+/// What the repository announces is no digest that counts: who can change the one can change the other.
 #[tokio::test]
-async fn what_changed_since_the_first_time_is_refused() {
+async fn charts_without_a_digest_are_refused_all_at_once() {
     let (server, cache) = (helm_repository().await, tempfile::tempdir().unwrap());
-    let download = download(&format!("http://{}/charts", server.host), cache.path());
-    get(&download).await.unwrap();
-    fs::remove_file(cache.path().join("istio-charts").join(VERSION).join("istiod.tgz")).unwrap();
-    let other = packed("base", VERSION);
-    server.page(&format!("/charts/istiod-{VERSION}.tgz"), &other);
-    index(&server, |_| None);
-    let error = get(&download).await.unwrap_err().to_string();
-    assert!(error.contains("chart 'istiod'") && error.contains("came the first time") && error.contains("istiod.sha256"), "{error}");
+    let repository = format!("http://{}/charts", server.host);
+    let mut unpinned = Download { digests: PerChart::default(), ..download(&repository, cache.path()) };
+    for _ in 0..2 {
+        let error = get(&unpinned).await.unwrap_err();
+        assert!(matches!(&error, LoadError::Unpinned(charts) if charts.len() == 3), "{error:?}");
+        let error = error.to_string();
+        for name in PerChart::<()>::NAMES {
+            let told = format!("\nchart '{name}' {VERSION} from {repository} has the digest {}; ", Digest::of(&packed(name, VERSION)));
+            assert!(error.contains(&told) && error.contains(&line(name)), "{name}: {error}");
+        }
+        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0, "nothing of it is kept");
+    }
+    // Only those that lack one are told.
+    unpinned.digests = PerChart { gateway: None, ..digests() };
+    let error = get(&unpinned).await.unwrap_err().to_string();
+    assert!(error.contains(&line("gateway")) && !error.contains(&line("base")) && !error.contains(&line("istiod")), "{error}");
+
+    // With all of them what is kept is used, and the repository asked for the one that is not.
+    let asked = server.asked().len();
+    unpinned.digests = digests();
+    assert_eq!(get(&unpinned).await.unwrap(), VERSION);
+    assert_eq!(server.asked()[asked..].len(), 2, "{:?}", server.asked());
+    assert_eq!(get(&unpinned).await.unwrap(), VERSION);
+    assert_eq!(server.asked()[asked..].len(), 2, "{:?}", server.asked());
+
+    // What is kept is not known for that: without its digest it is not used.
+    unpinned.digests = PerChart::default();
+    let error = get(&unpinned).await.unwrap_err();
+    assert!(matches!(&error, LoadError::Unpinned(charts) if charts.len() == 3), "{error:?}");
 }
 
 #[tokio::test]
@@ -90,17 +122,15 @@ async fn digests_are_held_against_what_comes() {
     index(&server, |_| None);
     let kept = fresh();
     let mut insisting = download(&repository, kept.path());
-    insisting.digests.base = Some(Digest::of(&packed("base", VERSION)));
     assert_eq!(get(&insisting).await.unwrap(), VERSION);
     insisting.digests.base = Some(Digest::of(b"other"));
     let error = get(&insisting).await.unwrap_err().to_string();
     assert!(error.contains("chart 'base'") && error.contains("was asked for"), "{error}");
-    let advice = format!("write `mesh.istio.digests.base: {}` in the fleet file", Digest::of(&packed("base", VERSION)));
-    assert!(error.contains(&advice), "{error}");
+    assert!(error.contains(&line("base")), "{error}");
 
     // What is pinned: the real archive of this version is another one.
     let kept = fresh();
-    let mut pinned = download(&repository, kept.path());
+    let mut pinned = Download { digests: PerChart::default(), ..download(&repository, kept.path()) };
     pinned.version = "1.31.1".parse().unwrap();
     let text = "entries:\n  base: [{version: 1.31.1, urls: [a]}]\n  istiod: [{version: 1.31.1, urls: [a]}]\n  gateway: [{version: 1.31.1, urls: [a]}]\n";
     server.page("/charts/index.yaml", text.as_bytes());
@@ -123,7 +153,9 @@ async fn trouble_is_told_with_its_place() {
     ] {
         server.page(prepare.0, prepare.1.as_bytes());
         server.page("/charts/wrong", b"<html>");
-        let error = get(&download(&repository, cache.path())).await.unwrap_err().to_string();
+        let mut download = download(&repository, cache.path());
+        download.digests.base = Some(Digest::of(b"<html>"));
+        let error = get(&download).await.unwrap_err().to_string();
         assert!(error.contains(words) || error.contains("has no chart"), "{words}: {error}");
     }
     let mut both = download(&format!("http://{}/nothing", server.host), cache.path());
@@ -138,9 +170,9 @@ async fn trouble_is_told_with_its_place() {
     );
 }
 
-#[tokio::test]
-async fn a_registry_gives_everybody_a_token() {
-    let (server, storage, cache) = (Server::start().await, Server::start().await, tempfile::tempdir().unwrap());
+/// A registry with the charts, where strangers get a token, and the server it keeps them on.
+async fn registry() -> (Server, Server) {
+    let (server, storage) = (Server::start().await, Server::start().await);
     for name in PerChart::<()>::NAMES {
         let archive = packed(name, VERSION);
         let digest = Digest::of(&archive);
@@ -163,6 +195,12 @@ async fn a_registry_gives_everybody_a_token() {
         server.answer(&format!("{base}/blobs/{digest} by Bearer for-{name}"), answer("307 Temporary Redirect", &location, b""));
         storage.page(&format!("/{name}"), &archive);
     }
+    (server, storage)
+}
+
+#[tokio::test]
+async fn a_registry_gives_everybody_a_token() {
+    let ((server, storage), cache) = (registry().await, tempfile::tempdir().unwrap());
     let download = download(&format!("oci://{}/istio/charts", server.host), cache.path());
     assert_eq!(get(&download).await.unwrap(), VERSION);
     let asked = storage.asked();
@@ -173,4 +211,14 @@ async fn a_registry_gives_everybody_a_token() {
     let again = Download { cache: tempfile::tempdir().unwrap().path().to_path_buf(), ..download };
     let error = get(&again).await.unwrap_err().to_string();
     assert!(error.contains("chart 'base'") && error.contains("is what it announces"), "{error}");
+}
+
+/// A manifest names its archive by digest, and is itself found by a version, which anybody who rules the registry can move.
+#[tokio::test]
+async fn a_manifest_is_no_pin() {
+    let ((server, _storage), cache) = (registry().await, tempfile::tempdir().unwrap());
+    let mut unpinned = download(&format!("oci://{}/istio/charts", server.host), cache.path());
+    unpinned.digests.istiod = None;
+    let error = get(&unpinned).await.unwrap_err().to_string();
+    assert!(error.contains(&line("istiod")) && error.contains("oci://") && !error.contains(&line("gateway")), "{error}");
 }
