@@ -65,6 +65,27 @@ fn flags_are_held_to_the_same_rules() {
     assert!(said.contains("--sample needs MetalLB"), "{said}");
 }
 
+/// No clock counts to the end of such a time.
+#[test]
+fn no_flag_takes_more_than_a_year() {
+    let flags = [
+        &["up", "--ttl"][..],
+        &["up", "--lock-timeout"],
+        &["diff", "--ttl"],
+        &["verify", "--wait"],
+        &["stop", "--grace"],
+        &["events", "--since"],
+    ];
+    for flag in flags {
+        for much in ["8761h", "18446744073709551615s"] {
+            let said = Sealed::new().run(&[flag, &[much]].concat()).failed(2);
+            assert!(said.contains(&format!("'{much}' is longer than 365 days; write 8760h or less")), "{flag:?}: {said}");
+        }
+        // As far as to the engine, where nobody listens.
+        let _ = Sealed::new().run(&[flag, &["8760h"]].concat()).failed(4);
+    }
+}
+
 #[test]
 fn a_manifest_is_read_from_beside_the_file() {
     let sealed = Sealed::new();

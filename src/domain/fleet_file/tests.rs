@@ -259,6 +259,15 @@ fn types_are_checked() {
     );
 }
 
+/// No clock counts to the end of such a deadline.
+#[test]
+fn nothing_is_waited_for_longer_than_a_year() {
+    let refused = refusal("timeouts:\n  meshReady: 18446744073709551615s\n");
+    let told = "f.yaml:4:14: timeouts.meshReady: '18446744073709551615s' is longer than 365 days; write 8760h or less";
+    assert_eq!(refused, told);
+    assert_eq!(fleet("timeouts: {meshReady: 8760h}\n").timeouts.mesh_ready, Duration::from_secs(31_536_000));
+}
+
 #[test]
 fn rules_are_told_where_they_are_broken() {
     insta::assert_snapshot!(
