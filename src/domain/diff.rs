@@ -33,6 +33,8 @@ pub enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
+    /// The fleet itself: when it ends.
+    Fleet,
     /// The network of the fleet.
     Network,
     /// A cluster.
@@ -65,7 +67,7 @@ pub struct FleetDiff {
     pub fleet: String,
     /// Whether anything would be done.
     pub changed: bool,
-    /// One entry per object, also for those that stay as they are.
+    /// One entry per object, also for those that stay as they are; for the fleet itself only when it ends at another time.
     pub changes: Vec<Change>,
 }
 
@@ -93,6 +95,8 @@ pub enum Recreate {
 /// The fleet as it was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
+    /// When the fleet ends and is to end, in words; `None` when that stays.
+    pub end: Option<String>,
     /// The network, when there is one of its name.
     pub network: Option<FoundNetwork>,
     /// Clusters of the fleet, and those of others that have a name of its description.
@@ -161,6 +165,7 @@ pub fn diff(fleet: &Fleet, found: &Found, consent: &Consent) -> FleetDiff {
     for cluster in found.clusters.iter().filter(|cluster| cluster.foreign.is_none() && !described(&cluster.name)) {
         changes.push(surplus(Subject::Cluster, &cluster.name, consent));
     }
+    changes.extend(found.end.as_deref().map(|end| Change::new(Subject::Fleet, fleet.name.as_str(), Action::Change, [end])));
     changes.push(network(fleet, found.network.as_ref()));
     for spec in &fleet.clusters {
         let found = found.clusters.iter().find(|cluster| cluster.name == spec.name.as_str());
@@ -299,6 +304,7 @@ impl Subject {
     /// As the user reads it.
     pub fn word(self) -> &'static str {
         match self {
+            Subject::Fleet => "fleet",
             Subject::Network => "network",
             Subject::Cluster => "cluster",
             Subject::Node => "node",

@@ -16,7 +16,7 @@ use super::bootstrap::{self, Progress};
 use super::context::Kindmesh;
 use super::error::{Error, ErrorKind, Result};
 use super::inventory::Inventory;
-use super::{api_server, image, network};
+use super::{api_server, expiry, image, network};
 
 /// A cluster that does not answer within this is not asked any more what is installed in it.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -31,12 +31,13 @@ impl Kindmesh {
         let km = self.begin();
         let inventory = Inventory::read(km.engine.as_ref()).await?;
         let mut found = outside(&km, fleet, &inventory).await?;
+        found.end = expiry::another(km.engine.as_ref(), fleet, &inventory).await?;
         join_all(found.clusters.iter_mut().map(|cluster| look_inside(&km, cluster, &inventory))).await;
         Ok(diff::diff(fleet, &found, consent))
     }
 }
 
-/// What the engine tells of a fleet.
+/// What the engine tells of a fleet, but for its end, which `up` settles by itself.
 pub(super) async fn outside(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory) -> Result<Found> {
     let engine = km.engine.as_ref();
     let network =
@@ -62,7 +63,7 @@ pub(super) async fn outside(km: &Kindmesh, fleet: &Fleet, inventory: &Inventory)
         let nodes = nodes.iter().map(|node| FoundNode { name: node.name.clone(), state: state(node) }).collect();
         clusters.push(FoundCluster { name: name.to_owned(), foreign, nodes, fixed, loose, installed: None });
     }
-    Ok(Found { network, clusters })
+    Ok(Found { end: None, network, clusters })
 }
 
 /// The error for what cannot be done, with every line of it; `Ok` when there is none.

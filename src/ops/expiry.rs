@@ -5,12 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use crate::domain::fleet::Fleet;
 use crate::domain::labels;
 use crate::domain::lease::Lease;
 use crate::domain::name::FleetName;
 use crate::domain::node::fleet_labels;
-use crate::engine::{ContainerInfo, Engine, VolumeInfo};
+use crate::engine::{Engine, VolumeInfo};
 
 use super::context::Scope;
 use super::error::Result;
@@ -72,24 +74,46 @@ impl Note {
 /// The fleet with the lease that it has from now on, and whether that is another than before: of a fleet that is there
 /// the one it has, so that what is added has it, too, with another end where the description asks for one.
 pub(super) async fn settle(engine: &dyn Engine, fleet: &Fleet, inventory: &Inventory, scope: &Scope) -> Result<(Fleet, bool)> {
-    let nodes: Vec<&ContainerInfo> = inventory.of_fleet(&fleet.name).flat_map(|(_, nodes)| nodes).collect();
-    if nodes.is_empty() {
+    let leases = leases(fleet, inventory);
+    if leases.is_empty() {
         // Whatever is noted was so of another fleet of this name.
         tidy(engine, Some(&fleet.name)).await?;
         return Ok((fleet.clone(), false));
     }
     let ends = Ends::read(engine).await?;
-    let has = ends.lease(fleet.name.as_str(), nodes.iter().map(|node| Lease::read(&node.labels)));
-    let asked = &fleet.lease;
-    if *asked == Lease::default() {
+    let has = ends.lease(fleet.name.as_str(), leases);
+    if fleet.lease == Lease::default() {
         return Ok((Fleet { lease: has, ..fleet.clone() }, false));
     }
-    let changed = asked.owner.is_none() && asked.expires.is_some() && Lease::read(&asked.labels()).expires != has.expires;
-    if changed {
+    let moved = moved(fleet, &has);
+    if let Some(end) = moved {
         note(engine, fleet, &ends).await?;
-        scope.note(STEP, format!("fleet {} ends at {}", fleet.name, asked.labels().get(labels::EXPIRES).map_or("?", String::as_str)));
+        scope.note(STEP, format!("fleet {} ends at {end}", fleet.name));
     }
-    Ok((fleet.clone(), changed))
+    Ok((fleet.clone(), moved.is_some()))
+}
+
+/// What [`settle`] would do to the end of a fleet that is there, in words; `None` when it stays, or is made with the fleet.
+pub(super) async fn another(engine: &dyn Engine, fleet: &Fleet, inventory: &Inventory) -> Result<Option<String>> {
+    let leases = leases(fleet, inventory);
+    if fleet.lease.expires.is_none() || leases.is_empty() {
+        return Ok(None);
+    }
+    let has = Ends::read(engine).await?.lease(fleet.name.as_str(), leases);
+    let before = has.expires.map_or_else(|| "has no end".to_owned(), |end| format!("ends at {end}"));
+    Ok(moved(fleet, &has).map(|end| format!("{before}, becomes {end}")))
+}
+
+/// The leases that the labels of a fleet's nodes have.
+fn leases(fleet: &Fleet, inventory: &Inventory) -> Vec<Lease> {
+    inventory.of_fleet(&fleet.name).flat_map(|(_, nodes)| nodes).map(|node| Lease::read(&node.labels)).collect()
+}
+
+/// The end that is described, to the second, when it is another one.
+fn moved(fleet: &Fleet, has: &Lease) -> Option<Timestamp> {
+    let asked = &fleet.lease;
+    let end = asked.expires.and_then(|_| Lease::read(&asked.labels()).expires)?;
+    (asked.owner.is_none() && has.expires != Some(end)).then_some(end)
 }
 
 /// Notes the end that is described, in place of what was noted. Undo: [`tidy`].

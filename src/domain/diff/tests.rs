@@ -17,7 +17,7 @@ fn complete(name: &str) -> FoundCluster {
 }
 
 fn found(clusters: impl IntoIterator<Item = FoundCluster>) -> Found {
-    Found { network: Some(FoundNetwork::default()), clusters: clusters.into_iter().collect() }
+    Found { end: None, network: Some(FoundNetwork::default()), clusters: clusters.into_iter().collect() }
 }
 
 fn lines(diff: &FleetDiff) -> Vec<String> {
@@ -117,6 +117,16 @@ fn what_is_missing_in_a_cluster_is_installed() {
         lines(&diff)[1..],
         ["change cluster c1: the pool has 25 addresses, wanted are 30", "create add-on c1/metallb", "create add-on c1/sample"]
     );
+}
+
+#[test]
+fn another_end_is_a_change_of_the_fleet_alone() {
+    let mut there = found([complete("c1")]);
+    there.end = Some("ends at a, becomes b".to_owned());
+    let diff = plain(&fleet(1), &there);
+    assert_eq!(lines(&diff), ["change fleet test: ends at a, becomes b", "keep network kind", "keep cluster c1"]);
+    assert!(diff.changed && diff.refused().next().is_none() && diff.clusters(Action::Change).next().is_none());
+    assert_eq!(serde_json::to_value(&diff.changes[0]).unwrap()["kind"], "fleet");
 }
 
 #[test]

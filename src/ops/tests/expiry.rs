@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{container, engine, kindmesh};
+use crate::domain::diff::{Change, Consent};
 use crate::domain::fleet::Fleet;
 use crate::domain::labels;
 use crate::domain::lease::Lease;
@@ -70,6 +71,31 @@ async fn a_fleet_without_an_end_gets_one_and_what_has_an_owner_keeps_it() {
     assert_eq!(up(&held, &mine).await, (None, false));
     assert!(up(&held, &fleet(Some(PAST))).await.1);
     assert_eq!(over(&held).await, 0, "its owner lives");
+}
+
+/// Beforehand `diff` tells what `up` does to the end, and nothing where it does nothing.
+#[tokio::test]
+async fn a_difference_has_the_end_that_is_moved() {
+    let engine = engine();
+    let told = async |fleet: Fleet| {
+        let before = engine.volumes();
+        let diff = kindmesh(&engine).diff(&fleet, &Consent::default()).await.unwrap();
+        assert_eq!(engine.volumes(), before, "it only looks");
+        let lines = diff.changes.iter().map(Change::line).find(|line| line.contains("fleet f"));
+        assert!(diff.changed || lines.is_none(), "{diff:?}");
+        lines
+    };
+    assert_eq!(told(fleet(Some(FUTURE))).await, None, "it is made with the fleet");
+    node(&engine, "f1-control-plane", &[]).await;
+    assert_eq!(told(fleet(None)).await, None);
+    assert_eq!(told(fleet(Some(PAST))).await.unwrap(), format!("change fleet f: has no end, becomes {PAST}"));
+    up(&engine, &fleet(Some(PAST))).await;
+    assert_eq!(told(fleet(Some(PAST))).await, None, "it has it already");
+    assert_eq!(told(fleet(None)).await, None, "it stays so");
+    assert_eq!(told(fleet(Some(FUTURE))).await.unwrap(), format!("change fleet f: ends at {PAST}, becomes {FUTURE}"));
+    let mut mine = fleet(Some(FUTURE));
+    mine.lease.owner = Some("a".parse().unwrap());
+    assert_eq!(told(mine).await, None, "an owner's fleets end with it");
 }
 
 #[tokio::test]
