@@ -199,3 +199,6 @@ where
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use super::client::ApiServer;
 pub(crate) type Asked = Arc<Mutex<Vec<(Method, String)>>>;
 
 /// A server that answers each request with what `answer` makes of its method, its path and the
-/// number of requests before it: a status code and a body.
+/// number of requests before it: a status code and a body. Watches are never answered: nothing ever changes.
 pub(crate) fn server(answer: impl Fn(&Method, &str, usize) -> (u16, Value) + Send + Sync + 'static) -> (ApiServer, Asked) {
     let asked = Asked::default();
     let (log, answer) = (asked.clone(), Arc::new(answer));
@@ -23,6 +23,9 @@ pub(crate) fn server(answer: impl Fn(&Method, &str, usize) -> (u16, Value) + Sen
             let (method, path) = (request.method().clone(), request.uri().path().to_owned());
             let count = log.lock().unwrap().len();
             log.lock().unwrap().push((method.clone(), path.clone()));
+            if request.uri().query().is_some_and(|query| query.contains("watch=true")) {
+                std::future::pending::<()>().await;
+            }
             let (code, body) = answer(&method, &path, count);
             let response = Response::builder().status(code).header("content-type", "application/json");
             Ok::<_, std::convert::Infallible>(response.body(Body::from(body.to_string().into_bytes())).unwrap())

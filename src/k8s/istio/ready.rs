@@ -184,3 +184,6 @@ pub async fn replace_uninjected(server: &ApiServer, namespace: &str, selector: &
     }
     Ok(replaced)
 }
+
+#[cfg(test)]
+mod tests;
