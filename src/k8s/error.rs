@@ -129,6 +129,11 @@ pub enum RequestErrorKind {
     Refused,
     /// The server cannot answer now (429, 5xx).
     Unavailable,
+    /// The same, and its status says when to ask again.
+    Busy {
+        /// After so many seconds.
+        seconds: u32,
+    },
     /// The answer could not be understood.
     Protocol,
 }
@@ -158,8 +163,16 @@ impl K8sError {
     /// Whether trying again may help: the server is starting, restarting, overloaded, or waits for
     /// a webhook's backend.
     pub fn heals(&self) -> bool {
-        use RequestErrorKind::{Interrupted, Unavailable, Unreachable};
-        matches!(self.kind(), Some(Unreachable | Interrupted | Unavailable))
+        use RequestErrorKind::{Busy, Interrupted, Unavailable, Unreachable};
+        matches!(self.kind(), Some(Unreachable | Interrupted | Unavailable | Busy { .. }))
+    }
+
+    /// When the server asks to be asked again, if it says so.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        match self.kind() {
+            Some(RequestErrorKind::Busy { seconds }) => Some(Duration::from_secs(seconds.into())),
+            _ => None,
+        }
     }
 }
 
@@ -169,14 +182,14 @@ pub(crate) fn describe_watch(error: &watcher::Error) -> (RequestErrorKind, Strin
         watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) | watcher::Error::WatchFailed(error) => {
             describe(error)
         }
-        watcher::Error::WatchError(status) => (of_code(status.code), status_text(status)),
+        watcher::Error::WatchError(status) => (of_status(status), status_text(status)),
         watcher::Error::NoResourceVersion => (RequestErrorKind::Protocol, "the answer has no resource version".to_owned()),
     }
 }
 
 fn describe(error: &kube::Error) -> (RequestErrorKind, String) {
     match error {
-        kube::Error::Api(status) => (of_code(status.code), status_text(status)),
+        kube::Error::Api(status) => (of_status(status), status_text(status)),
         kube::Error::Service(source) => transport(source.as_ref()),
         kube::Error::HyperError(source) => transport(source),
         kube::Error::ReadEvents(source) => transport(source),
@@ -188,6 +201,14 @@ fn describe(error: &kube::Error) -> (RequestErrorKind, String) {
             (RequestErrorKind::Protocol, format!("the answer is not understood (line {}, column {})", source.line(), source.column()))
         }
         other => (RequestErrorKind::Protocol, deepest(other)),
+    }
+}
+
+fn of_status(status: &kube::core::Status) -> RequestErrorKind {
+    let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
+    match of_code(status.code) {
+        RequestErrorKind::Unavailable if seconds > 0 => RequestErrorKind::Busy { seconds },
+        kind => kind,
     }
 }
 
@@ -278,6 +299,19 @@ mod tests {
         assert!(K8sError::request("apply", "x", &refused).heals());
         let untrusted = kube::Error::Service(Box::new(io::Error::new(io::ErrorKind::InvalidData, "invalid peer certificate")));
         assert!(!K8sError::request("apply", "x", &untrusted).heals());
+    }
+
+    #[test]
+    fn a_busy_server_says_when_to_come_again() {
+        let busy = |code: u16, seconds: u32| {
+            let details = serde_json::from_value(serde_json::json!({"retryAfterSeconds": seconds})).unwrap();
+            let status = Status { code, details: Some(details), ..Status::default() };
+            K8sError::request("apply", "x", &kube::Error::Api(status.boxed()))
+        };
+        assert!(busy(429, 7).heals() && busy(504, 7).heals());
+        assert_eq!((busy(429, 7).pause(), busy(429, 0).pause(), api(429, "x").pause()), (Some(Duration::from_secs(7)), None, None));
+        // Whatever it says of something that does not heal.
+        assert_eq!((busy(422, 7).pause(), busy(422, 7).heals()), (None, false));
     }
 
     #[test]

@@ -9,8 +9,16 @@ use backon::{ExponentialBuilder, Retryable};
 use super::deadline::{Deadline, Observer};
 use super::error::{K8sError, Result};
 
+/// The longest that a server's wish for a pause is followed; what it says may be anything.
+const LONGEST_ASKED: Duration = Duration::from_secs(10);
+
 /// Runs `attempt` until it succeeds, fails with something that does not heal, or the deadline
 /// passes. `again` says what heals beyond what always does ([`K8sError::heals`]).
+///
+/// Between attempts lie 0.1 s at first, then twice as long each time up to 2 s, and up to as much again by chance. A server
+/// that says in its status after how many seconds to come again (`retryAfterSeconds`) is given these, 10 s at most. The
+/// header `Retry-After` says the same where there is a status; where it comes with bare text, as from a server that sorts
+/// requests by their importance, it is not seen: the client hands on the text alone.
 pub(crate) async fn healing<T, F: Future<Output = Result<T>>>(
     awaited: &str,
     deadline: Deadline,
@@ -25,7 +33,8 @@ pub(crate) async fn healing<T, F: Future<Output = Result<T>>>(
         .with_max_delay(Duration::from_secs(2))
         .without_max_times()
         .with_jitter();
-    let attempts = attempt.retry(backoff).when(|error| error.heals() || again(error)).notify(|error, _| {
+    let longer = |error: &K8sError, pause: Option<Duration>| Some(pause?.max(error.pause().unwrap_or_default().min(LONGEST_ASKED)));
+    let attempts = attempt.retry(backoff).when(|error| error.heals() || again(error)).adjust(longer).notify(|error, _| {
         let text = error.to_string();
         let mut last = last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if *last != text {
@@ -68,6 +77,29 @@ mod tests {
         );
         assert_eq!(result.await.unwrap(), 3);
         assert_eq!(*heard.lock().unwrap(), ["apply Pod p: no"]);
+    }
+
+    /// How long after the first attempt the second one is made.
+    async fn pause_after(kind: RequestErrorKind) -> Duration {
+        let attempts = Mutex::new(Vec::new());
+        let attempt = || async {
+            let mut attempts = attempts.lock().unwrap();
+            attempts.push(tokio::time::Instant::now());
+            if attempts.len() == 1 { Err(error(kind)) } else { Ok(()) }
+        };
+        healing("Pod p", Deadline::after(Duration::from_secs(60)), &|_| {}, |_| false, attempt).await.unwrap();
+        let attempts = attempts.into_inner().unwrap();
+        attempts[1] - attempts[0]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_server_is_given_the_time_it_asks_for() {
+        for _ in 0..20 {
+            let plain = pause_after(RequestErrorKind::Unavailable).await;
+            assert!(plain >= Duration::from_millis(100) && plain <= Duration::from_millis(300), "not at once: {plain:?}");
+        }
+        let asked = async |seconds: u32| pause_after(RequestErrorKind::Busy { seconds }).await.as_secs();
+        assert_eq!((asked(1).await, asked(7).await, asked(u32::MAX).await), (1, 7, 10));
     }
 
     #[tokio::test(start_paused = true)]
