@@ -4,6 +4,7 @@
 
 mod layering;
 mod licences;
+mod node;
 mod scripts;
 mod source;
 mod tree;
