@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kindmesh::domain::labels;
 use kindmesh::ops::Kindmesh;
-use kindmesh::testing::{TestFleet, wait_for};
+use kindmesh::testing::{TestFleet, TestFleetBuilder, wait_for};
 
 use crate::support::{engine, left_of, turn};
 
@@ -74,21 +74,35 @@ async fn a_start_that_is_given_up_leaves_nothing() {
     assert_eq!(left_of(engine.as_ref(), "givenup-").await, Vec::<String>::new());
 }
 
+fn reused() -> TestFleetBuilder {
+    TestFleet::builder().name("reuse").ttl(Duration::from_secs(3600)).reuse()
+}
+
+/// Started by the next one in a process of its own, as an earlier run of the tests; alone it does nothing.
+#[tokio::test]
+async fn reusing_child() {
+    if std::env::var_os("KINDMESH_TEST_REUSE").is_some() {
+        let first = reused().start().await.unwrap();
+        println!("fleet {}", first.name());
+        first.cluster("cluster1").apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: mark}\n").await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fleet_is_reused_and_kept_until_its_time_has_come() {
+async fn a_fleet_is_reused_by_the_next_run_and_kept_until_its_time_has_come() {
     let _turn = turn().await;
     let engine = engine().await;
-    let ask = || TestFleet::builder().name("reuse").ttl(Duration::from_secs(3600)).reuse();
-    let first = ask().start().await.unwrap();
-    let name = first.name().to_owned();
-    let marked = first.cluster("cluster1").apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: mark}\n").await;
-    marked.unwrap();
-    drop(first);
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["endings::reusing_child", "--exact", "--nocapture"]).env_remove("KINDMESH_KEEP").env("KINDMESH_TEST_REUSE", "1");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let (out, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out} {said}");
+    let name = out.lines().find_map(|line| line.strip_prefix("fleet ")).unwrap_or_else(|| panic!("no fleet: {out} {said}"));
     let containers = engine.list_containers(&[format!("{}={name}", labels::FLEET)]).await.unwrap();
     assert!(!containers.is_empty() && containers.iter().all(|one| one.labels.contains_key(labels::EXPIRES)), "{containers:?}");
 
     let begun = Instant::now();
-    let again = ask().start().await.unwrap();
+    let again = reused().start().await.unwrap();
     assert_eq!(again.name(), name);
     assert!(begun.elapsed() < Duration::from_secs(8), "found, not made: {:?}", begun.elapsed());
     let api = kube::Api::<k8s_openapi::api::core::v1::ConfigMap>::default_namespaced(again.cluster("cluster1").client());
