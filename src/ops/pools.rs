@@ -15,7 +15,7 @@ use crate::domain::fleet::Fleet;
 use crate::domain::name::Role;
 use crate::domain::net::NetworkInfo;
 use crate::domain::net::addresses::node_addresses;
-use crate::domain::net::pool::{PoolRequest, Reserved, carve, reserved_of};
+use crate::domain::net::pool::{PoolError, PoolRequest, Reserved, carve, reserved_of};
 use crate::domain::net::range::AddrRange;
 use crate::domain::net::ranges::AddrRanges;
 use crate::domain::net::resize::grown;
@@ -29,6 +29,10 @@ use super::inventory::{Inventory, fleet_of, is_running, pool, role};
 
 /// A foreign cluster that does not answer in this time tells us nothing of its pools.
 const FOREIGN_DEADLINE: Duration = Duration::from_secs(5);
+/// What to do where pools have no room.
+const LESS: &str = "ask for a smaller `poolSize`, or for fewer clusters on this network";
+/// What to do where not even nodes have room.
+const LARGER: &str = "give the fleet a network of its own with a larger `network.subnet`, or remove what has this one's addresses";
 
 /// The network's IPv4 subnet.
 pub(super) fn ipv4_subnet(network: &NetworkInfo) -> Result<Ipv4Network> {
@@ -62,7 +66,10 @@ pub(super) async fn assign(
         }
     });
     let refused = |error: &dyn fmt::Display| Error::new(ErrorKind::Conflict, format!("no pools on network {}: {error}", network.name));
-    let carved = carve(subnet, &reserved, &requests.collect::<Vec<_>>()).map_err(|error| refused(&error))?;
+    let carved = carve(subnet, &reserved, &requests.collect::<Vec<_>>()).map_err(|error| match error {
+        PoolError::Full { .. } => refused(&error).hint(LESS),
+        _ => refused(&error),
+    })?;
     let mut free = AddrSet::hosts_of(subnet);
     reserved.iter().map(|taken| &taken.range).chain(carved.iter().map(|pool| &pool.range)).for_each(|range| free.remove(range));
     let mut pools = BTreeMap::new();
@@ -78,7 +85,7 @@ pub(super) async fn assign(
                 .any(|other| inventory.pool(other.name.as_str()).is_some_and(|has| has.len() > other.pool_size.into()))
             {
                 true => error.hint("let other pools become smaller first, in an `up` of its own"),
-                false => error.hint("ask for a smaller `poolSize`, or for fewer clusters on this network"),
+                false => error.hint(LESS),
             }
         })?;
         pools.insert(name.to_owned(), pool);
@@ -181,7 +188,7 @@ fn room_for_nodes(
         return Ok(Vec::new());
     }
     let addresses = node_addresses(subnet, None, &taken, &BTreeMap::new(), &missing)
-        .map_err(|error| Error::new(ErrorKind::Conflict, format!("network {}: {error}", network.name)))?;
+        .map_err(|error| Error::new(ErrorKind::Conflict, format!("network {}: {error}", network.name)).hint(LARGER))?;
     Ok(addresses
         .into_iter()
         .map(|(node, address)| Reserved { range: AddrRange { first: address, last: address }, owner: format!("node {node}") })

@@ -6,13 +6,15 @@ use std::time::{Duration, SystemTime};
 use super::DoctorReport;
 use crate::domain::checkup::Level;
 use crate::domain::labels;
-use crate::engine::EngineErrorKind;
+use crate::domain::net::NetworkSpec;
 use crate::engine::fake::{FakeEngine, Fault, Verb, When};
-use crate::ops::tests::{engine, fleet};
+use crate::engine::{Engine as _, EngineErrorKind};
+use crate::ops::tests::{engine, fleet, node};
 use crate::ops::{ErrorKind, Kindmesh};
 
-/// What a helper prints of a host with few inotify instances, and a VPN over the pods' addresses.
+/// What a helper prints of a host without one capability, with few inotify instances, and a VPN over the pods' addresses.
 const HOST: &str = "\
+CapBnd:\t000001fffeffffff
 == inotify
 40
 == memory
@@ -106,6 +108,67 @@ async fn a_vpn_that_has_the_pods_addresses_is_told() {
     assert!(seen == Level::Warn && why.contains("10.0.0.0/8 on wg0, a VPN"), "{report:?}");
     let fixes: Vec<_> = report.checks.iter().filter(|check| check.name == "routes").filter_map(|check| check.fix.clone()).collect();
     assert!(fixes.iter().any(|fix| fix.contains("podSubnet")), "{fixes:?}");
+}
+
+/// The fix of a check, of the one that is worst.
+fn fix(report: &DoctorReport, name: &str) -> String {
+    let worst = report.checks.iter().filter(|check| check.name == name).max_by_key(|check| check.level);
+    worst.and_then(|check| check.fix.clone()).unwrap_or_else(|| panic!("no fix for {name}: {report:?}"))
+}
+
+#[tokio::test]
+async fn a_network_without_room_is_told_in_numbers_with_a_way_out() {
+    let engine = engine();
+    let small = NetworkSpec { name: "kind".to_owned(), ipv4_subnet: Some("172.30.0.0/28".parse().unwrap()), ..NetworkSpec::default() };
+    engine.create_network(&small).await.unwrap();
+    let report = look(&engine, "f").await;
+    let (seen, why) = level(&report, "fleet");
+    assert_eq!((seen, report.failure()), (Level::Fail, Some(ErrorKind::Conflict)), "{report:?}");
+    // Sixteen but for the network, broadcast, the gateway and the two nodes.
+    for part in [
+        "no pools on network kind: the subnet 172.30.0.0/28 is too full: 2 new pools need 50 addresses in all",
+        "11 of its 14 host addresses were free",
+        "the longest free block has 11 of the 25 it needs",
+    ] {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    assert!(fix(&report, "fleet").contains("smaller `poolSize`"), "{report:?}");
+
+    // Nothing is left for the nodes themselves.
+    for index in 1..=13 {
+        node(&engine, &format!("other{index}"), Some("other"), "kind").await;
+    }
+    engine.clear_calls();
+    let report = look(&engine, "f").await;
+    let (seen, why) = level(&report, "fleet");
+    let told =
+        "network kind: the subnet 172.30.0.0/28 has no address left for the node f1-control-plane: 2 nodes need one each, and 0 were free";
+    assert!(seen == Level::Fail && why.contains(told), "{report:?}");
+    assert!(fix(&report, "fleet").contains("larger `network.subnet`"), "{report:?}");
+    assert_eq!(engine.containers().len(), 13, "nothing is made of it");
+}
+
+#[tokio::test]
+async fn an_engine_without_privileged_containers_has_the_reduced_profile() {
+    let engine = engine();
+    engine.on_start(|_, spec| {
+        let lacks = spec.privileged || (spec.cap_add == ["ALL"] && spec.cap_drop.is_empty());
+        if lacks { Err("unable to apply caps: operation not permitted".to_owned()) } else { Ok(()) }
+    });
+    let report = look(&engine, "f").await;
+    let told = "the engine starts no privileged containers (its host lacks SYS_RESOURCE): nodes get the reduced profile";
+    assert_eq!(level(&report, "privileges"), (Level::Ok, told.to_owned()));
+    assert!(engine.containers().is_empty());
+
+    // Neither the one nor the other: no node can be made.
+    engine.on_start(|_, spec| match spec.privileged || spec.cap_add == ["ALL"] {
+        true => Err("operation not permitted".to_owned()),
+        false => Ok(()),
+    });
+    let report = look(&engine, "f").await;
+    let (seen, why) = level(&report, "privileges");
+    assert!(seen == Level::Fail && why.contains("neither privileged nor reduced containers"), "{report:?}");
+    assert!(fix(&report, "privileges").contains("SYS_ADMIN"), "{report:?}");
 }
 
 #[tokio::test]
