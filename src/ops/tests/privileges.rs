@@ -7,18 +7,24 @@ use crate::domain::labels;
 use crate::domain::node::Profile;
 use crate::engine::Engine;
 use crate::engine::fake::FakeEngine;
+use crate::event::{Event, EventKind, Recorder};
 use crate::ops::inventory::Inventory;
-use crate::ops::{ErrorKind, Result, privileges};
+use crate::ops::{ErrorKind, Kindmesh, Result, privileges};
 
 /// What the first process of a host without SYS_RESOURCE says of itself.
 const STATUS: &str = "Name:\tinit\nCapBnd:\t000001fffeffffff\n";
 
 /// Chooses on this engine, where helper containers end as real ones do.
 async fn choose(engine: &Arc<FakeEngine>, wanted: Privileges) -> Result<Profile> {
+    let chosen = choose_for(&kindmesh(engine), engine, wanted, &Inventory::default()).await;
+    assert!(engine.containers().is_empty(), "helpers are removed");
+    chosen
+}
+
+/// The same for a fleet of which this is there.
+async fn choose_for(km: &Kindmesh, engine: &Arc<FakeEngine>, wanted: Privileges, inventory: &Inventory) -> Result<Profile> {
     let fleet = Fleet::builder("f").privileges(wanted).build().unwrap();
-    let km = kindmesh(engine);
     let (scope, facts) = (km.fleet_scope(), engine.facts().await.unwrap());
-    let inventory = Inventory::default();
     let helpers = async {
         loop {
             for helper in engine.containers().iter().filter(|one| one.labels.contains_key(labels::HELPER) && one.exit_code.is_none()) {
@@ -29,10 +35,7 @@ async fn choose(engine: &Arc<FakeEngine>, wanted: Privileges) -> Result<Profile>
         }
     };
     tokio::select! {
-        probed = privileges::choose(&km, &fleet, &facts, &inventory, IMAGE, privileges::PROBE, &scope) => {
-            assert!(engine.containers().is_empty(), "helpers are removed");
-            probed.map(|probed| probed.profile)
-        }
+        probed = privileges::choose(km, &fleet, &facts, inventory, IMAGE, privileges::PROBE, &scope) => probed.map(|probed| probed.profile),
         () = helpers => unreachable!("helpers go on for ever"),
     }
 }
@@ -55,6 +58,45 @@ async fn an_old_engine_on_a_host_that_lacks_a_capability() {
     let error = choose(&engine, Privileges::Privileged).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Engine);
     assert!(error.hints()[0].contains("--privileges"), "{:?}", error.hints());
+}
+
+/// One `up` asks again for what it adds, and after what it remembered was not so.
+#[tokio::test]
+async fn the_reduced_profile_is_said_once() {
+    let engine = engine();
+    engine.on_start(|_, spec| {
+        let lacks = spec.privileged || (spec.cap_add == ["ALL"] && spec.cap_drop.is_empty());
+        if lacks { Err("unable to apply caps: operation not permitted".to_owned()) } else { Ok(()) }
+    });
+    let (cache, recorder) = (tempfile::tempdir().unwrap(), Arc::new(Recorder::default()));
+    let notes = || {
+        let note = |event: Event| match event.kind {
+            EventKind::Note { message } => Some(message),
+            _ => None,
+        };
+        recorder.events().into_iter().filter_map(note).collect::<Vec<_>>()
+    };
+    let said = "the engine cannot start privileged containers (the host lacks SYS_RESOURCE): nodes get the reduced profile";
+    let reduced = Profile::Reduced { cap_drop: vec!["SYS_RESOURCE".to_owned()] };
+    let remembering = kindmesh(&engine).cache_dir(cache.path().to_owned()).reporter(recorder.clone());
+    for _ in 0..2 {
+        assert_eq!(choose_for(&remembering, &engine, Privileges::Auto, &Inventory::default()).await.unwrap(), reduced);
+    }
+    assert_eq!(notes(), [said]);
+
+    // What its nodes have is what the next ones get, without a word and without a trial.
+    let of = [(labels::CLUSTER, "f1"), (labels::ROLE, "control-plane"), (labels::FLEET, "f")];
+    let (label, forgetful) = (reduced.to_label(), kindmesh(&engine).reporter(recorder.clone()));
+    super::container(&engine, "f1-control-plane", "bridge", &[&of[..], &[(labels::PRIVILEGES, label.as_str())]].concat()).await;
+    let inventory = Inventory::read(engine.as_ref()).await.unwrap();
+    engine.clear_calls();
+    for wanted in [Privileges::Auto, Privileges::Reduced] {
+        assert_eq!(choose_for(&forgetful, &engine, wanted, &inventory).await.unwrap(), reduced);
+    }
+    assert_eq!((notes().len(), engine.changes()), (1, Vec::new()));
+    // Who asked for it is told nothing.
+    choose_for(&forgetful, &engine, Privileges::Reduced, &Inventory::default()).await.unwrap();
+    assert_eq!(notes(), [said]);
 }
 
 #[tokio::test]
