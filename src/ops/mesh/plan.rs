@@ -261,12 +261,53 @@ impl MeshPlan {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::domain::digest::Digest;
 
     fn asked(istio: &IstioSpec, carried: Option<&str>) -> Result<Download> {
         let image = carried.map(|istio| NodeImage { reference: "node".to_owned(), istio: Some(istio.to_owned()) });
         download(Some(&"cache".into()), istio, image.as_ref())
+    }
+
+    /// Whether a node image's own Envoy is used, and with it the values that it needs: they must go with no other.
+    #[test]
+    fn what_the_node_image_carries_is_used_only_for_itself() {
+        let images = |carried: &[Option<&str>]| -> BTreeMap<String, NodeImage> {
+            let image = |istio: &Option<&str>| NodeImage { reference: "node".to_owned(), istio: istio.map(str::to_owned) };
+            carried.iter().enumerate().map(|(index, istio)| (format!("c{index}"), image(istio))).collect()
+        };
+        let (ours, other) = (Some("1.31.1"), Some("1.31.0"));
+        let none = || IstioSpec::default();
+        let hub = || IstioSpec { hub: Some("registry.example/istio".to_owned()), ..none() };
+        let tag = || IstioSpec { tag: Some("1.31.1".to_owned()), ..none() };
+        let version = |text: &str| IstioSpec { version: Some(text.parse().unwrap()), ..none() };
+        let charts = || IstioSpec { charts: Some("charts".into()), ..none() };
+        let cases = [
+            ("plain", vec![ours], none(), json!({}), true),
+            ("two of a kind", vec![ours, ours], none(), Value::Null, true),
+            ("its own version", vec![ours], version("1.31.1"), json!({}), true),
+            ("charts of one's own", vec![ours], charts(), json!({}), true),
+            ("values about something else", vec![ours], none(), json!({"pilot": {"traceSampling": 100}, "global": {}}), true),
+            ("no images", vec![], none(), json!({}), false),
+            ("an image without Istio", vec![None], none(), json!({}), false),
+            ("another version", vec![ours], version("1.31.0"), json!({}), false),
+            ("a hub", vec![ours], hub(), json!({}), false),
+            ("a tag, be it the same", vec![ours], tag(), json!({}), false),
+            ("a hub for all in the values", vec![ours], none(), json!({"global": {"hub": "x"}}), false),
+            ("a tag for all in the values", vec![ours], none(), json!({"global": {"tag": "x"}}), false),
+            ("a hub in the values", vec![ours], none(), json!({"hub": "x"}), false),
+            ("a tag in the values", vec![ours], none(), json!({"tag": "x"}), false),
+            ("two versions", vec![ours, other], none(), json!({}), false),
+            ("the second without", vec![ours, None], none(), json!({}), false),
+            ("the first without", vec![None, ours], none(), json!({}), false),
+        ];
+        for (what, carries, istio, user, used) in cases {
+            let spec = MeshSpec { istio, ..MeshSpec::default() };
+            let images = images(&carries);
+            assert_eq!(carried(&images, &spec, &user).is_some(), used, "{what}");
+        }
     }
 
     #[test]
