@@ -79,6 +79,11 @@ fn nobody_takes_a_cluster_out_of_the_mesh() {
         (json!({ "global": { "istioNamespace": "istio" } }), "global.istioNamespace", "lives there"),
         (json!({ "gateways": { "istio-ingresgateway": {} } }), "gateways.istio-ingresgateway", "is it istio-ingressgateway?"),
         (json!([]), "(all)", "a map"),
+        (json!({ "global": null }), "global", "a map"),
+        (json!({ "global": { "multiCluster": null } }), "global.multiCluster", "a map"),
+        (json!({ "gateways": null }), "gateways", "a map"),
+        (json!({ "gateways": { "istio-eastwestgateway": 1 } }), "gateways.istio-eastwestgateway", "a map"),
+        (json!({ "pilot": { "pilot": { "pilot": { "global": { "network": "n" } } } } }), "global.network", "'network-east'"),
     ] {
         let error = chart_values(&member(), &Value::Null, &user).unwrap_err().to_string();
         assert!(error.contains(&format!("Istio values: {path}: ")) && error.contains(words), "{error}");

@@ -69,7 +69,8 @@ pub fn user_values(operator: Option<&Operator>, files: &[Value], inline: &Value)
 /// The charts take `pilot.x` for `x`, and prefer it. In layers that would let a weak one win, so it is settled in each.
 fn without_pilot(layer: &Value) -> Value {
     let mut layer = layer.clone();
-    if let Some(Value::Object(pilot)) = layer.as_object_mut().and_then(|layer| layer.remove("pilot")) {
+    // One within another is as good as one.
+    while let Some(Value::Object(pilot)) = layer.as_object_mut().and_then(|layer| layer.remove("pilot")) {
         overlay(&mut layer, &Value::Object(pilot));
     }
     layer
@@ -84,9 +85,10 @@ fn without_pilot(layer: &Value) -> Value {
 ///
 /// # Errors
 /// [`ValuesError`] when the user's values give a cluster another identity than the mesh does, put the
-/// control plane into another namespace, or set values of a gateway that does not exist.
+/// control plane into another namespace, set values of a gateway that does not exist, or hold something else where
+/// maps of such values have to be.
 pub fn chart_values(member: &Member, knobs: &Value, user: &Value) -> Result<ChartValues, ValuesError> {
-    check(member, user)?;
+    check(member, &without_pilot(user))?;
     let mut chosen = json!({});
     for layer in [knobs, user].into_iter().filter(|layer| !layer.is_null()) {
         overlay(&mut chosen, &without_pilot(layer));
@@ -173,8 +175,17 @@ fn ours(member: &Member) -> Value {
 
 /// Refuses what would take a cluster out of the mesh: such values are the same for all clusters.
 fn check(member: &Member, user: &Value) -> Result<(), ValuesError> {
-    if !user.is_object() && !user.is_null() {
+    if user.is_null() {
+        return Ok(());
+    }
+    if !user.is_object() {
         return Err(ValuesError { path: "(all)".to_owned(), message: "they have to be a map".to_owned() });
+    }
+    // Anything else, `null` too, would take away all that is ours below it.
+    for path in ["global", "global.multiCluster"] {
+        if user.pointer(&format!("/{}", path.replace('.', "/"))).is_some_and(|found| !found.is_object()) {
+            return Err(no_map(path));
+        }
     }
     let fixed = [
         ("global.multiCluster.clusterName", member.cluster.as_str(), "it is the cluster's name, another one in every cluster"),
@@ -192,10 +203,15 @@ fn check(member: &Member, user: &Value) -> Result<(), ValuesError> {
     Ok(())
 }
 
+fn no_map(path: &str) -> ValuesError {
+    ValuesError { path: path.to_owned(), message: "it has to be a map".to_owned() }
+}
+
 /// Takes the values of single gateways out.
 fn take_gateways(values: &mut Value) -> Result<BTreeMap<String, Value>, ValuesError> {
     let mut taken = BTreeMap::new();
-    let Some(all) = values.get_mut("gateways").and_then(Value::as_object_mut) else { return Ok(taken) };
+    let Some(all) = values.get_mut("gateways") else { return Ok(taken) };
+    let all = all.as_object_mut().ok_or_else(|| no_map("gateways"))?;
     let names: Vec<String> = all.keys().filter(|name| !GENERAL.contains(&name.as_str())).cloned().collect();
     for name in names {
         let known = GatewayKind::ALL.map(GatewayKind::name);
@@ -204,8 +220,9 @@ fn take_gateways(values: &mut Value) -> Result<BTreeMap<String, Value>, ValuesEr
                 suggest::closest(&name, known).map_or_else(|| format!("there are {}", known.join(", ")), |near| format!("is it {near}?"));
             return Err(ValuesError { path: format!("gateways.{name}"), message: format!("no gateway of that name; {hint}") });
         }
-        if let Some(own) = all.remove(&name) {
-            taken.insert(name, own);
+        match all.remove(&name) {
+            Some(own) if own.is_object() => drop(taken.insert(name, own)),
+            _ => return Err(no_map(&format!("gateways.{name}"))),
         }
     }
     Ok(taken)
