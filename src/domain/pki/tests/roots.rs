@@ -45,6 +45,29 @@ fn what_is_made_is_what_istio_asks_for() {
 }
 
 #[test]
+fn the_key_of_the_root_is_in_no_file_of_a_cluster() {
+    let root = root();
+    let bundle = root.issue(&fleet(), &cluster("east"), now()).unwrap();
+    // What nobody else has of a key, in whatever form and wherever its lines end.
+    let scalar = |pem: &str| {
+        let der = KeyPair::from_pem(pem).unwrap().serialize_der();
+        assert_eq!(der[34..36], [4, 32], "PKCS#8 of P-256: an octet string of 32");
+        der[36..68].to_vec()
+    };
+    let (top, own) = (scalar(root.key().expose()), scalar(bundle.ca_key.expose()));
+    let holders = |secret: &[u8]| -> Vec<&str> {
+        let block_holds = |block: &str| {
+            let lines: String = block.lines().filter(|line| !line.contains("-----")).collect();
+            let der = base64::engine::general_purpose::STANDARD.decode(lines).unwrap();
+            der.windows(secret.len()).any(|window| window == secret)
+        };
+        bundle.files().into_iter().filter(|(_, text)| text.split("-----END").any(block_holds)).map(|(name, _)| name).collect()
+    };
+    assert_eq!(holders(&own), [CA_KEY], "it would be found");
+    assert_eq!(holders(&top), Vec::<&str>::new());
+}
+
+#[test]
 fn every_cluster_gets_its_own() {
     let root = root();
     let issue = |name: &str| root.issue(&fleet(), &cluster(name), now()).unwrap();
