@@ -1,6 +1,9 @@
 //! A test process that is killed leaves nothing, without another one that comes after it.
 
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use kindmesh::domain::labels;
@@ -11,6 +14,8 @@ use crate::support::{engine, left_of, turn};
 
 /// Set for the process that is killed: the beginning of its fleet's name.
 const CHILD: &str = "KINDMESH_TEST_CHILD";
+/// What it prints on a line of its own once its cluster is there and has been used.
+const UP: &str = "up";
 /// From the end of a process to nothing left of it: seconds for the connection to come back, for the removal,
 /// and for looking again; the rest is for machines that are busy.
 pub const REAPERS_TIME: Duration = Duration::from_secs(45);
@@ -21,7 +26,7 @@ async fn child() {
     let Ok(name) = std::env::var(CHILD) else { return };
     let fleet = TestFleet::builder().name(name).start().await.unwrap();
     fleet.cluster("cluster1").apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: up}\n").await.unwrap();
-    println!("up");
+    println!("{UP}");
     std::future::pending::<()>().await;
 }
 
@@ -31,11 +36,28 @@ fn start(name: &str) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Kills a child when `ready` finds what it looks for, and returns how long it took until all was gone.
-async fn kill_when<F: Future<Output = Result<(), String>>>(name: &str, ready: impl FnMut() -> F) -> Duration {
+/// Whether a child has printed that its fleet is up. Read to its end: a child must never wait for its reader.
+fn says_up(stdout: ChildStdout) -> Arc<AtomicBool> {
+    let said = Arc::new(AtomicBool::new(false));
+    let heard = said.clone();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // The harness may have begun the line.
+            if line.split(' ').next_back() == Some(UP) {
+                heard.store(true, Ordering::SeqCst);
+            }
+        }
+    });
+    said
+}
+
+/// Kills a child when `ready`, told whether it says that its fleet is up, finds what it looks for. Returns how long it
+/// took until all was gone.
+async fn kill_when<F: Future<Output = Result<(), String>>>(name: &str, mut ready: impl FnMut(bool) -> F) -> Duration {
     let engine = engine().await;
     let mut child = start(name);
-    let found = wait_for("the moment to kill", Duration::from_secs(120), ready).await;
+    let up = says_up(child.stdout.take().unwrap());
+    let found = wait_for("the moment to kill", Duration::from_secs(120), || ready(up.load(Ordering::SeqCst))).await;
     child.kill().unwrap();
     child.wait().unwrap();
     found.unwrap();
@@ -62,7 +84,7 @@ async fn a_killed_test_leaves_nothing_after_the_reapers_time() {
     let engine = engine().await;
     // While the fleet is made: with the first network, and with the first node.
     for (name, of_nodes) in [("killnet", false), ("killnode", true)] {
-        let took = kill_when(name, || async {
+        let took = kill_when(name, |_| async {
             let there = if of_nodes {
                 nodes(engine.as_ref(), name).await > 0
             } else {
@@ -78,11 +100,6 @@ async fn a_killed_test_leaves_nothing_after_the_reapers_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_killed_with_a_fleet_that_works_leaves_nothing() {
     let _turn = turn().await;
-    let begun = Instant::now();
-    let took = kill_when("killup", || async {
-        // By then the cluster is there, and in use.
-        if begun.elapsed() > Duration::from_secs(20) { Ok(()) } else { Err("young".to_owned()) }
-    })
-    .await;
+    let took = kill_when("killup", |up| async move { if up { Ok(()) } else { Err("it has not said that it is up".to_owned()) } }).await;
     println!("killup: all gone after {took:?}");
 }
