@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -238,14 +239,16 @@ struct Followed {
     printed: Arc<Mutex<String>>,
     /// Of standard error.
     said: Arc<Mutex<String>>,
+    /// Reads standard error to its end.
+    hears: Option<JoinHandle<()>>,
 }
 
 impl Followed {
     fn spawn(bench: &Bench, args: &[&str]) -> Self {
         let mut child = bench.command(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let printed = kept(child.stdout.take().unwrap());
-        let said = kept(child.stderr.take().unwrap());
-        Self { child, printed, said }
+        let (printed, _) = kept(child.stdout.take().unwrap());
+        let (said, hears) = kept(child.stderr.take().unwrap());
+        Self { child, printed, said, hears: Some(hears) }
     }
 
     fn text(&self) -> String {
@@ -265,9 +268,11 @@ impl Followed {
     }
 
     /// Sends Ctrl-C to what is only ended so.
-    async fn ends_without_a_word(self) {
-        let said = self.said.clone();
+    async fn ends_without_a_word(mut self) {
+        let (said, hears) = (self.said.clone(), self.hears.take().unwrap());
         assert_eq!(self.interrupted().await, Some(130));
+        // The last words may be read after the end of who said them.
+        hears.join().unwrap();
         let said = said.lock().unwrap();
         assert!(!["interrupt", "cancelled", "kube_"].iter().any(|word| said.contains(word)), "{said}");
     }
@@ -287,16 +292,16 @@ impl Followed {
     }
 }
 
-/// What a stream holds, line by line as it comes.
-fn kept(stream: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>> {
+/// What a stream holds, line by line as it comes, and who reads it to its end.
+fn kept(stream: impl std::io::Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {
     let text = Arc::new(Mutex::new(String::new()));
     let into = text.clone();
-    std::thread::spawn(move || {
+    let reader = std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
             into.lock().unwrap().push_str(&(line + "\n"));
         }
     });
-    text
+    (text, reader)
 }
 
 impl Drop for Followed {
