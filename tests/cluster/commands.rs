@@ -2,8 +2,6 @@
 //! evidence of a failure.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -11,16 +9,19 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::secrets::nowhere_in;
 use crate::support::{Bench, eventually};
 
 const FLEET: &str = "cmds";
 const NODE: &str = "cmds1-control-plane";
+const DESCRIBED: &str = "clusterPrefix: cmds\nclusters: 1\n";
+const EXIT_CONFLICT: i32 = 6;
 const STEP: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_cluster_is_looked_at_from_every_side() {
     let bench = Bench::new(FLEET).await;
-    bench.fleet_file("clusterPrefix: cmds\nclusters: 1\n");
+    bench.fleet_file(DESCRIBED);
     healthy_host(&bench);
     bench.kindmesh(["up", "-f", "kindmesh.yaml", "--evidence", "none"]).ok();
     assert!(!bench.dir.path().join("none").exists(), "evidence of nothing");
@@ -87,31 +88,8 @@ async fn exported(bench: &Bench) {
     assert!(logs.len() >= 5 && logs.iter().all(|log| log.is_file() && !log.is_symlink()), "{logs:?}");
 
     // No key and no token of the cluster is in it.
-    let secrets = "grep -hoE '(client-key-data|token): .*' /etc/kubernetes/*.conf | cut -d' ' -f2 | cut -c1-60; \
-                   sed -n 2p /etc/kubernetes/pki/ca.key; sed -n 2p /etc/kubernetes/pki/sa.key; kubeadm token list -o jsonpath='{.token}'";
-    let (_, secrets) = bench.in_node(NODE, secrets).await;
-    let secrets: Vec<&str> = secrets.split_whitespace().filter(|secret| secret.len() > 20).collect();
-    assert!(secrets.len() >= 4, "{} secrets", secrets.len());
-    let mut files = 0;
-    every_file(&folder, &mut |path, content| {
-        files += 1;
-        assert!(secrets.iter().all(|secret| !content.contains(secret)), "{} has a secret", path.display());
-    });
-    assert_eq!(Some(files), report["files"].as_u64().map(|count| count + logs.len() as u64), "second names count once");
-}
-
-/// Shows the files of a folder, which nobody else may read.
-pub fn every_file(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
-    assert_eq!(std::fs::metadata(folder).unwrap().permissions().mode() & 0o077, 0, "{}", folder.display());
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            every_file(&path, look);
-        } else {
-            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{}", path.display());
-            look(&path, &String::from_utf8_lossy(&std::fs::read(&path).unwrap()));
-        }
-    }
+    let files = nowhere_in(&folder, &bench.secrets_of(NODE).await);
+    assert_eq!(Some(files as u64), report["files"].as_u64().map(|count| count + logs.len() as u64), "second names count once");
 }
 
 async fn commands_in_nodes(bench: &Bench) {
@@ -216,6 +194,8 @@ async fn watched(bench: &Bench) {
 }
 
 async fn failed_with_evidence(bench: &Bench) {
+    let secrets = bench.secrets_of(NODE).await;
+    refused_with_evidence(bench, &secrets);
     bench.engine.kill_container(NODE, "SIGKILL").await.unwrap();
     let folder = bench.dir.path().join("evidence");
     let plain = bench.kindmesh(["resume", "--fleet", FLEET]);
@@ -231,6 +211,21 @@ async fn failed_with_evidence(bench: &Bench) {
     assert!(folder.join(NODE).join("pods").is_dir(), "logs of pods are read from outside");
     text("steps.log");
     text("waits.log");
+    assert!(nowhere_in(&folder, &secrets) > 10, "hardly anything was written");
+}
+
+/// Of an `up` that fails while the cluster runs: it can tell everything it knows, and tells no secret.
+fn refused_with_evidence(bench: &Bench, secrets: &[String]) {
+    bench.fleet_file("clusters:\n- name: cmds1\n  podSubnet: 10.77.0.0/16\n");
+    let said = bench.kindmesh(["up", "-f", "kindmesh.yaml", "-vv", "--evidence", "refused"]).failed(EXIT_CONFLICT);
+    bench.fleet_file(DESCRIBED);
+    assert!(said.contains("--recreate cmds1") && said.contains("what was seen is in refused"), "{said}");
+    assert!(secrets.iter().all(|secret| !said.contains(secret.as_str())), "a secret is told");
+    let folder = bench.dir.path().join("refused");
+    for file in ["failure.txt", "kubernetes/cmds1/pods.txt", &format!("{NODE}/journal.log"), &format!("{NODE}/kubelet.log")] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+    assert!(nowhere_in(&folder, secrets) > 20, "hardly anything was written");
 }
 
 /// A command that goes on, and what it has printed.

@@ -21,5 +21,6 @@ mod nodes;
 mod pool;
 mod refusals;
 mod rest;
+mod secrets;
 mod support;
 mod workloads;

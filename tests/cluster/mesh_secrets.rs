@@ -1,5 +1,6 @@
 //! Keys and tokens of a mesh: where they belong they are readable for their owner alone, and nobody is told them.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -7,10 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::commands::every_file;
+use crate::secrets::{every_file, piece_of};
 use crate::support::Bench;
 
-/// So much of a secret is looked for: a line of a key is 64 characters long.
+const EXIT_CONFLICT: i32 = 6;
+/// So much of a token is looked for.
 const SOUGHT: usize = 48;
 
 impl Bench {
@@ -26,9 +28,11 @@ impl Bench {
         let secrets = self.secrets(clusters, roots).await;
         // For each cluster its key, an administrator's key and the other's token; and the root's key.
         assert_eq!(secrets.len(), 1 + 3 * clusters.len());
+        let pieces: BTreeSet<&String> = secrets.iter().map(|(_, piece)| piece).collect();
+        assert_eq!(pieces.len(), secrets.len(), "what two secrets have in common is none");
         let mut told = vec![("up".to_owned(), said)];
         for arguments in [
-            &["up", "-f", "kindmesh.yaml", "--mesh", "-vv", "--evidence", "evidence"][..],
+            &["up", "-f", "kindmesh.yaml", "--mesh", "-vv"][..],
             &["verify", "-f", "kindmesh.yaml", "-vv", "-o", "json", "--timings", "verify.json"],
             &["mesh", "ca", "-f", "kindmesh.yaml", "-vv", "-o", "json"],
             &["status", "--fleet", &self.fleet, "-vv", "-o", "json"],
@@ -42,13 +46,27 @@ impl Bench {
         for file in ["up.json", "up.svg", "verify.json", "verify.svg"] {
             told.push((file.to_owned(), std::fs::read_to_string(self.dir.path().join(file)).expect("timings")));
         }
-        every_file(&self.dir.path().join("secrets"), &mut |path, content| told.push((path.display().to_string(), content.to_owned())));
+        told.push(("up of fewer clusters".to_owned(), self.refused_with_evidence()));
+        assert!(self.dir.path().join("evidence/kubernetes").is_dir(), "the clusters were asked");
+        for folder in ["secrets", "evidence"] {
+            every_file(&self.dir.path().join(folder), &mut |path, content| told.push((path.display().to_string(), content.to_owned())));
+        }
         assert!(told.len() > 50, "{} places", told.len());
         for (place, text) in told {
             for (what, secret) in &secrets {
                 assert!(!text.contains(secret.as_str()), "{what} is told in {place}");
             }
         }
+    }
+
+    /// What an `up` says that fails while everything runs, and leaves evidence: it would have to remove clusters.
+    fn refused_with_evidence(&self) -> String {
+        let path = self.dir.path().join("kindmesh.yaml");
+        let described = std::fs::read_to_string(&path).expect("the fleet file");
+        std::fs::write(&path, described.replace("clusters: 2", "clusters: 1")).expect("write the fleet file");
+        let said = self.kindmesh(["up", "-f", "kindmesh.yaml", "--mesh", "-vv", "--evidence", "evidence"]).failed(EXIT_CONFLICT);
+        std::fs::write(&path, described).expect("write the fleet file");
+        said
     }
 
     /// A piece of each secret, with its name.
@@ -58,12 +76,12 @@ impl Bench {
             let found = std::fs::metadata(path).expect("what is kept").permissions().mode() & 0o777;
             assert_eq!(found, mode, "{}: {found:o}", path.display());
         }
-        let mut secrets = vec![("the root's key".to_owned(), second_line(&std::fs::read_to_string(&key).expect("the root's key")))];
+        let mut secrets = vec![("the root's key".to_owned(), piece_of(&std::fs::read_to_string(&key).expect("the root's key")))];
         for (index, cluster) in clusters.iter().enumerate() {
             let other = clusters[(index + 1) % clusters.len()];
             let cacerts = self.object(cluster, "-n istio-system secret cacerts").await;
             let intermediate = STANDARD.decode(cacerts["data"]["ca-key.pem"].as_str().expect("a key")).expect("base64");
-            secrets.push((format!("the key of {cluster}"), second_line(&String::from_utf8_lossy(&intermediate))));
+            secrets.push((format!("the key of {cluster}"), piece_of(&String::from_utf8_lossy(&intermediate))));
             let (_, config) = self.remote_kubeconfig(cluster, other).await;
             let token = config["users"][0]["user"]["token"].as_str().expect("a token");
             // The end: beginnings of such tokens are all alike.
@@ -72,13 +90,8 @@ impl Bench {
             let (code, admin) = self.in_node(&format!("{cluster}-control-plane"), script).await;
             assert_eq!(code, 0, "{admin}");
             let admin = STANDARD.decode(admin.trim()).expect("base64");
-            secrets.push((format!("an administrator's key of {cluster}"), second_line(&String::from_utf8_lossy(&admin))));
+            secrets.push((format!("an administrator's key of {cluster}"), piece_of(&String::from_utf8_lossy(&admin))));
         }
         secrets
     }
-}
-
-fn second_line(pem: &str) -> String {
-    assert!(pem.starts_with("-----BEGIN"), "no key: {} bytes", pem.len());
-    pem.lines().nth(1).expect("a key")[..SOUGHT].to_owned()
 }
