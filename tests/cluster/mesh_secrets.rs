@@ -14,6 +14,8 @@ use crate::support::Bench;
 const EXIT_CONFLICT: i32 = 6;
 /// So much of a token is looked for.
 const SOUGHT: usize = 48;
+/// Name of a secret.
+const ROOT_KEY: &str = "the root's key";
 
 impl Bench {
     /// `up` to its end, saying all it can; what it did, and what it said.
@@ -30,6 +32,7 @@ impl Bench {
         assert_eq!(secrets.len(), 1 + 3 * clusters.len());
         let pieces: BTreeSet<&String> = secrets.iter().map(|(_, piece)| piece).collect();
         assert_eq!(pieces.len(), secrets.len(), "what two secrets have in common is none");
+        self.root_stays_outside(clusters, &secrets).await;
         let mut told = vec![("up".to_owned(), said)];
         for arguments in [
             &["up", "-f", "kindmesh.yaml", "--mesh", "-vv"][..],
@@ -69,6 +72,20 @@ impl Bench {
         said
     }
 
+    /// The root's key is in no cluster, whatever is looked for in: the intermediate's own key is found.
+    async fn root_stays_outside(&self, clusters: &[&str], secrets: &[(String, String)]) {
+        let secret = |what: &str| &secrets.iter().find(|(name, _)| name == what).expect("a secret").1;
+        for cluster in clusters {
+            let kept = self.kept_in(cluster).await;
+            let places = |secret: &str| -> Vec<&str> {
+                kept.iter().filter(|(_, value)| value.contains(secret)).map(|(place, _)| place.as_str()).collect()
+            };
+            assert_eq!(places(secret(ROOT_KEY)), Vec::<&str>::new(), "{cluster} has the root's key");
+            let own = places(secret(&format!("the key of {cluster}")));
+            assert!(own.iter().any(|place| place.contains("cacerts")), "of {} places {own:?}", kept.len());
+        }
+    }
+
     /// A piece of each secret, with its name.
     async fn secrets(&self, clusters: &[&str], roots: &Path) -> Vec<(String, String)> {
         let key = roots.join("root-key.pem");
@@ -76,7 +93,7 @@ impl Bench {
             let found = std::fs::metadata(path).expect("what is kept").permissions().mode() & 0o777;
             assert_eq!(found, mode, "{}: {found:o}", path.display());
         }
-        let mut secrets = vec![("the root's key".to_owned(), piece_of(&std::fs::read_to_string(&key).expect("the root's key")))];
+        let mut secrets = vec![(ROOT_KEY.to_owned(), piece_of(&std::fs::read_to_string(&key).expect("the root's key")))];
         for (index, cluster) in clusters.iter().enumerate() {
             let other = clusters[(index + 1) % clusters.len()];
             let cacerts = self.object(cluster, "-n istio-system secret cacerts").await;

@@ -3,6 +3,10 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
 use crate::support::Bench;
 
 /// So much of a key is looked for.
@@ -25,6 +29,29 @@ impl Bench {
         // The administrator's key in two forms, the keys of the authority and of service accounts, one of a server.
         assert!(secrets.len() >= 5, "{} secrets of {node}", secrets.len());
         secrets
+    }
+
+    /// What a cluster itself keeps, decoded, by names: every value of every Secret and ConfigMap.
+    pub async fn kept_in(&self, cluster: &str) -> Vec<(String, String)> {
+        let kept = self.object(cluster, "secrets,configmaps -A").await;
+        let mut values = Vec::new();
+        for item in kept["items"].as_array().expect("a list") {
+            let place = |key: &str| format!("{} {}/{} {key}", item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]);
+            let encoded = |value: &Value| STANDARD.decode(value.as_str().unwrap_or_default()).expect("base64");
+            for (key, value) in item["data"].as_object().into_iter().flatten() {
+                let bytes = match item["kind"] == "Secret" {
+                    true => encoded(value),
+                    false => value.as_str().unwrap_or_default().into(),
+                };
+                values.push((place(key), String::from_utf8_lossy(&bytes).into_owned()));
+            }
+            for (key, value) in item["binaryData"].as_object().into_iter().flatten() {
+                values.push((place(key), String::from_utf8_lossy(&encoded(value)).into_owned()));
+            }
+            // What was applied may stand in an annotation once more, and not decoded.
+            values.push((place("metadata"), item["metadata"].to_string()));
+        }
+        values
     }
 }
 
