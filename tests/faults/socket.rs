@@ -11,6 +11,18 @@ use crate::report;
 /// Fleets at once: much of a fault is waiting for a deadline.
 const AT_ONCE: usize = 12;
 
+/// What becomes of an answer that is not true: it lacks what was asked for, what was said to be made is not there, or
+/// what was said to be begun never ends.
+const LIES: &[&str] = &[
+    "the engine's answer",
+    "No such",
+    "what answers there is no container engine",
+    "its output ended while",
+    "ended while booting",
+    "did not boot within",
+    "not done after",
+];
+
 /// One thing that goes wrong: the n-th call of a kind.
 #[derive(Clone, Copy)]
 struct Case {
@@ -110,7 +122,7 @@ async fn attempt(act: Act, case: Case) -> Result<bool, String> {
 }
 
 /// A message says on what something failed, and why.
-fn told(error: &Failure, fleet: &str, fault: Fault) -> Result<(), String> {
+pub fn told(error: &str, fleet: &str, fault: Fault) -> Result<(), String> {
     let objects = [fleet, IMAGE, "network", "engine", "dev.kindmesh", "io.x-k8s"];
     if !objects.iter().any(|object| error.contains(object)) {
         return Err(format!("the message names no object: {error}"));
@@ -119,7 +131,7 @@ fn told(error: &Failure, fleet: &str, fault: Fault) -> Result<(), String> {
         Fault::Status(_) => &[WORDS, "taken by a container", "not there", "no node image", "does not exist", "another process took over"],
         Fault::Late => &["answer within", "not done after", "in time", "did not boot within"],
         Fault::Cut | Fault::Lost => &["connection", "ended", "broke", "incomplete", "closed", "in the middle"],
-        Fault::Lie => &[":"],
+        Fault::Lie => LIES,
     };
     match causes.iter().any(|cause| error.contains(cause)) {
         true => Ok(()),
