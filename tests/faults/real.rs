@@ -143,7 +143,17 @@ impl Real {
     /// `up` completes, every node is ready, nothing is changed by another one; `down` leaves nothing.
     pub fn mends(&self) -> Result<(), String> {
         self.comes()?;
+        self.stays()?;
         self.goes()
+    }
+
+    /// Another `up` finds nothing to do.
+    pub fn stays(&self) -> Result<(), String> {
+        let report: Value = serde_json::from_str(&self.try_run(&["up", "-f", "kindmesh.yaml", "-o", "json"])?).unwrap_or(Value::Null);
+        match report["changed"] == false {
+            true => Ok(()),
+            false => Err(format!("another up of what was mended changed something: {report}")),
+        }
     }
 
     /// `up` completes, and every node says that it is ready.
