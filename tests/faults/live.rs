@@ -11,7 +11,7 @@ use kindmesh::engine::connect::{ConnectOptions, connect};
 use crate::calls::Fault;
 use crate::proxy::Proxy;
 use crate::real::{Moment, Real};
-use crate::report;
+use crate::{report, socket};
 
 const ONE_NODE: &str = "clusters: 1\naddons: {metallb: false}\n";
 const MESH: &str = "clusters: 2\nmesh: {}\n";
@@ -89,8 +89,9 @@ fn kills(real: &Real, boundaries: &[usize]) -> (usize, Vec<String>) {
     (tried, failures)
 }
 
-/// Calls of `up` that go wrong at a real engine's socket: kind, which of its kind, how.
-const CALLS: [(&str, usize, Fault); 8] = [
+/// Calls of `up` that go wrong at a real engine's socket: kind, which of its kind, how. Each `up` tries its privileges
+/// with a container that starts and ends: of what is done with containers the first is of that one, the second of the node.
+const CALLS: [(&str, usize, Fault); 11] = [
     ("create container", 2, Fault::Lost),
     ("start exec", 4, Fault::Lost),
     ("create network", 1, Fault::Lost),
@@ -99,28 +100,39 @@ const CALLS: [(&str, usize, Fault); 8] = [
     ("logs", 2, Fault::Cut),
     ("remove container", 1, Fault::Lie),
     ("start exec", 6, Fault::Cut),
+    ("create exec", 1, Fault::Status(404)),
+    ("create network", 1, Fault::Status(409)),
+    ("start container", 2, Fault::Late),
 ];
+/// After the program's own deadline for a call.
+const LATE: Duration = Duration::from_secs(61);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_engines_socket_that_fails_is_survived() {
     let mut real = tokio::task::block_in_place(|| Real::new("kfsock", ONE_NODE));
-    let proxy = Proxy::start(&real.dir.path().join("proxy.sock"), &real.socket(), Duration::ZERO);
+    let proxy = Proxy::start(&real.dir.path().join("proxy.sock"), &real.socket(), LATE);
     real.host = Some(format!("unix://{}", proxy.socket.display()));
     let cases = if report::all() { &CALLS[..] } else { &CALLS[..2] };
-    let (mut tried, mut failures) = (0, Vec::new());
+    let mut failures = Vec::new();
     for (kind, nth, fault) in cases {
+        let what = format!("{fault} of call {nth} '{kind}'");
+        real.forgets();
         proxy.order(kind, *nth, *fault);
-        // The first may fail; what it says is the business of the tests beside this one.
-        let (first, struck, mended) = tokio::task::block_in_place(|| {
-            let first = real.try_run(&UP);
-            (first, proxy.relent(), real.mends())
-        });
-        let told = if struck { "survived at once" } else { "there was no such call" };
-        println!("{fault} of call {nth} '{kind}': {}", first.err().unwrap_or_else(|| told.to_owned()).trim());
-        tried += usize::from(struck);
-        failures.extend(mended.err().map(|why| format!("{fault} of call {nth} '{kind}': {why}")));
+        let (first, struck) = tokio::task::block_in_place(|| (real.failure(&UP), proxy.relent()));
+        println!("{what}: {}", first.as_deref().unwrap_or(if struck { "survived at once" } else { "there was no such call" }));
+        let told = match &first {
+            _ if !struck => Err("there was no such call".to_owned()),
+            Some(error) => socket::told(error, &real.name, *fault),
+            None => Ok(()),
+        };
+        // What is late is done now.
+        while proxy.busy() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let mended = tokio::task::block_in_place(|| real.mends());
+        failures.extend(told.and(mended).err().map(|why| format!("{what}: {why}")));
     }
-    tokio::task::block_in_place(|| real.row("real engine's socket, up", tried, &failures));
+    tokio::task::block_in_place(|| real.row("real engine's socket, up", cases.len(), &failures));
 }
 
 #[tokio::test(flavor = "multi_thread")]

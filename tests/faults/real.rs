@@ -79,6 +79,22 @@ impl Real {
         }
     }
 
+    /// Runs it to its end; what it says failed and why, without its steps and hints, when it does not succeed.
+    pub fn failure(&self, arguments: &[&str]) -> Option<String> {
+        let output = self.run(arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let told = said.lines().skip_while(|line| !line.starts_with("error:")).take_while(|line| !line.trim_start().starts_with("hint:"));
+        (!output.status.success()).then(|| told.collect::<Vec<_>>().join("\n"))
+    }
+
+    /// Takes from the program what it remembers of the engine.
+    pub fn forgets(&self) {
+        let cache = self.dir.path().join(".cache/kindmesh");
+        if cache.exists() {
+            std::fs::remove_dir_all(cache).unwrap();
+        }
+    }
+
     /// Runs it to its end. Returns the boundaries that it passes: `started start nodes`.
     pub fn boundaries(&self, arguments: &[&str]) -> Vec<String> {
         let (passed, ended) = self.follow(arguments, |_, _| true);
