@@ -238,10 +238,11 @@ impl Held {
             match self.engine.remove_volume(&self.name(old)).await {
                 // Nobody takes away what gave signs in time, but a removal of all unused volumes does. The ticket is there
                 // again: who comes now sees it.
-                Err(error) if error.is_not_found() && silent < PATIENCE => match self.other().await {
-                    Some(other) => return self.taken(&format!("{} works on it since the lock was removed", other.describe())),
-                    None => {}
-                },
+                Err(error) if error.is_not_found() && silent < PATIENCE => {
+                    if let Some(other) = self.other().await {
+                        return self.taken(&format!("{} works on it since the lock was removed", other.describe()));
+                    }
+                }
                 Err(error) if error.is_not_found() => return self.taken("another process took over, since this one gave no sign of life"),
                 _ => {}
             }
