@@ -147,6 +147,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
+        println!("{:>6.1} s  {}: at its end", self.begun.elapsed().as_secs_f64(), self.fleet);
         // A test that failed is easier to understand with its fleet still there.
         if std::thread::panicking() && std::env::var_os("KINDMESH_KEEP").is_some() {
             return;
