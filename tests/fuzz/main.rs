@@ -12,12 +12,15 @@
     reason = "a program of its own, which talks to who runs it and watches a clock"
 )]
 
+mod charts;
 mod child;
 mod mutate;
+mod node_logs;
 mod parent;
 #[path = "../faults/report.rs"]
 #[expect(dead_code, reason = "the tests of faults use all of it")]
 mod report;
+mod served;
 mod targets;
 
 fn main() -> std::process::ExitCode {

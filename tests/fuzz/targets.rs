@@ -1,21 +1,18 @@
 //! What is tried, and what must hold of it whatever comes in.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use kindmesh::domain::fleet_file;
-use kindmesh::domain::helm::{Chart, Release, render_files};
-use kindmesh::domain::istio::Operator;
 use kindmesh::domain::kubeconfig::{ClusterEntry, Kubeconfig};
 use kindmesh::domain::manifest;
 use kindmesh::domain::net::pool::{PoolRequest, carve, reserved_of};
 use kindmesh::domain::oci::Contents;
 use kindmesh::domain::tar_stream::{TarKind, TarPiece, TarStream};
 use kindmesh::engine::Engine;
-use kindmesh::engine::connect::{ConnectOptions, connect};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixListener;
+
+use crate::served::Served;
+use crate::{charts, node_logs};
 
 /// Tries an input; says how that ended.
 pub type Run = Box<dyn FnMut(&[u8]) -> String>;
@@ -26,13 +23,15 @@ pub struct Target {
     make: fn() -> Run,
 }
 
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "fleet-file", make: || Box::new(fleet) },
     Target { name: "kubeconfig", make: || Box::new(kubeconfig) },
     Target { name: "archive", make: || Box::new(archive) },
     Target { name: "ipam", make: ipam },
-    Target { name: "chart-values", make: || Box::new(values) },
-    Target { name: "chart-template", make: || Box::new(template) },
+    Target { name: "node-logs", make: node_logs::node_logs },
+    Target { name: "chart-values", make: || Box::new(charts::operator) },
+    Target { name: "chart-template", make: || Box::new(charts::template) },
+    Target { name: "user-values", make: charts::values },
     Target { name: "manifest", make: || Box::new(manifests) },
 ];
 
@@ -44,7 +43,8 @@ impl Target {
     }
 }
 
-fn told<T>(result: Result<T, impl std::fmt::Display>) -> String {
+/// How it ended, in words.
+pub fn told<T>(result: Result<T, impl std::fmt::Display>) -> String {
     result.map_or_else(|error| error.to_string(), |_| "fine".to_owned())
 }
 
@@ -110,36 +110,14 @@ fn archive(input: &[u8]) -> String {
     format!("{kinds}{}; {}", told(stream.finish()), told(contents.images("amd64")))
 }
 
-/// An engine that answers with the input, through the client that is used for a real one.
+/// An engine that answers with the input.
 fn ipam() -> Run {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("engine.sock");
     let answer = Arc::new(Mutex::new(Vec::new()));
-    let engine = runtime.block_on(async {
-        let listener = UnixListener::bind(&socket).unwrap();
-        let answer = answer.clone();
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let mut request = [0; 4096];
-                let read = client.read(&mut request).await.unwrap_or(0);
-                let version = request[..read].windows(8).any(|part| part == b"/version");
-                let body = if version { br#"{"ApiVersion":"1.47"}"#.to_vec() } else { answer.lock().unwrap().clone() };
-                let head = format!(
-                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-                    body.len()
-                );
-                // A client that has seen enough goes away.
-                let _ = client.write_all(&[head.as_bytes(), &body].concat()).await;
-            }
-        });
-        connect(&ConnectOptions::to_host(format!("unix://{}", socket.display()))).await.unwrap()
-    });
+    let told = answer.clone();
+    let served = Served::new(move |_| told.lock().unwrap().clone());
     Box::new(move |input| {
-        // Kept as long as the engine's socket is needed.
-        let _folder = &folder;
         *answer.lock().unwrap() = input.to_vec();
-        runtime.block_on(networks(engine.as_ref()))
+        served.block_on(networks(served.engine.as_ref()))
     })
 }
 
@@ -157,28 +135,6 @@ async fn networks(engine: &dyn Engine) -> String {
             });
             format!("{} subnets {carved:?} {container}", network.ipam.len())
         }
-    }
-}
-
-fn values(input: &[u8]) -> String {
-    told(Operator::parse(&String::from_utf8_lossy(input), "operator.yaml"))
-}
-
-/// Values, a line of dashes and dots, and a template.
-fn template(input: &[u8]) -> String {
-    let text = String::from_utf8_lossy(input);
-    let (values, template) = text.split_once("-----\n").unwrap_or(("", &text));
-    let file = |path: &str, text: &str| (path.to_owned(), text.as_bytes().to_vec());
-    let files = BTreeMap::from([
-        file("Chart.yaml", "name: c\nversion: 1.0.0\n"),
-        file("values.yaml", values),
-        file("templates/a.yaml", template),
-        file("templates/_b.tpl", "{{ define \"b\" }}{{ . }}{{ end }}"),
-    ]);
-    let release = Release { name: "r".to_owned(), namespace: "n".to_owned() };
-    match Chart::from_files(files) {
-        Ok(chart) => told(render_files(&chart, &release, &serde_json::Value::Null)),
-        Err(error) => error.to_string(),
     }
 }
 
