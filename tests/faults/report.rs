@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-/// Whether everything is to be tried, as `make faults` wants it, or the sample that `make test` has time for.
+/// Whether everything is to be tried, as `make faults` and `make fuzz` want it, or the sample that `make test` has time for.
 pub fn all() -> bool {
     std::env::var("KINDMESH_FAULTS").is_ok_and(|which| which == "all")
 }
