@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use crate::domain::fleet::Fleet;
 use crate::domain::labels;
@@ -25,10 +26,16 @@ use super::{pools, resize};
 
 /// Creating containers copies a little data; ten of them on a slow disk stay far below this.
 const RESERVE_DEADLINE: Duration = Duration::from_secs(120);
-/// Fleets that come at the same moment give way to each other at most so often.
-const RESERVE_TRIES: u32 = 8;
-/// Creating a container takes some tenths of a second; 16 of these times the number of the try part two.
+/// Fleets that come at the same moment give way to each other for so long, so that it is that which is told. Of many that
+/// come at once one has its pools after each try, and on a busy machine a try may take seconds.
+const RESERVE_PATIENCE: Duration = Duration::from_secs(90);
+/// The least of which a pause is made. Creating a container takes some tenths of a second, and 16 of these times the number
+/// of the try part two; where a try takes longer, pauses are longer, too.
 const RESERVE_PAUSE: Duration = Duration::from_millis(40);
+/// Of what a try took, the part that a pause is made of.
+const PAUSES_IN_A_TRY: u32 = 8;
+/// After this try pauses grow no more.
+const LONGEST_PAUSE: u32 = 8;
 
 /// What a fleet has for itself before its nodes start.
 pub(super) struct Reservation {
@@ -48,7 +55,11 @@ pub(super) async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -
         .step("reserve addresses", RESERVE_DEADLINE, async {
             // Also what the tries before the last have made.
             let (mut grown, mut anything) = (BTreeSet::new(), false);
-            for attempt in 1..=RESERVE_TRIES {
+            let begun = Instant::now();
+            let mut attempt = 0;
+            while begun.elapsed() < RESERVE_PATIENCE {
+                attempt += 1;
+                let trying = Instant::now();
                 let network = engine.inspect_network(&ground.network.id).await?;
                 let inventory = Inventory::read(engine).await?;
                 let pools = pools::assign(engine, ground.fleet, &network, &inventory).await?;
@@ -71,23 +82,26 @@ pub(super) async fn reserve(km: &Kindmesh, ground: &Ground<'_>, scope: &Scope) -
                 scope.progress("reserve addresses", "another fleet took the same addresses at the same moment; choosing others");
                 // Two that gave way to each other must not meet again: what their IDs end with is chance.
                 let drawn = lost.first().map(|container| container.id.clone()).or(first);
-                let pause = RESERVE_PAUSE * attempt * drawn.as_deref().map_or(1, |id| chance(id, attempt));
+                let part = RESERVE_PAUSE.max(trying.elapsed() / PAUSES_IN_A_TRY);
+                let pause = part * attempt.min(LONGEST_PAUSE) * drawn.as_deref().map_or(1, |id| chance(id, attempt));
                 for container in lost {
                     engine.remove_container(&container.name).await?;
                 }
-                tokio::time::sleep(pause).await;
+                tokio::time::sleep(pause.min(RESERVE_PATIENCE.saturating_sub(begun.elapsed()))).await;
             }
             Err(Error::new(
                 ErrorKind::Conflict,
-                format!("no pools on network {}: other fleets were faster {RESERVE_TRIES} times", ground.network.name),
+                format!("no pools on network {}: other fleets were faster {attempt} times", ground.network.name),
             )
             .hint("run the command again"))
         })
         .await
 }
 
-/// 1 to 16, by a digit of a container's ID: the n-th from its end, counted from 1.
+/// 1 to 16, by a digit of a container's ID: the n-th from its end, counted from 1. Of a container that is there all the time
+/// the digits come again.
 fn chance(id: &str, nth: u32) -> u32 {
+    let nth = (nth.saturating_sub(1) % 32) + 1;
     id.chars().rev().nth(nth.saturating_sub(1) as usize).and_then(|digit| digit.to_digit(16)).unwrap_or_default() + 1
 }
 
