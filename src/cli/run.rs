@@ -1,11 +1,12 @@
 //! From arguments to an exit code.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser as _;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::args::{Cli, Command, Globals, OutputFormat};
 use super::commands::{
@@ -181,8 +182,29 @@ fn refuse(error: &clap::Error, args: &[OsString], env: &Env, terminals: Terminal
         }
         _ => {
             let _ = error.print();
+            if let Some(tip) = tip(error) {
+                // Nobody is left to tell when this cannot be written.
+                let _ = writeln!(std::io::stderr(), "\n{tip}");
+            }
             Exit::Usage
         }
+    }
+}
+
+/// What those want who know kind or docker.
+fn tip(error: &clap::Error) -> Option<&'static str> {
+    let said = |kind| match error.get(kind) {
+        Some(ContextValue::String(said)) => Some(said.as_str()),
+        _ => None,
+    };
+    match (error.kind(), said(ContextKind::InvalidSubcommand)?) {
+        (ErrorKind::InvalidSubcommand, "create") => {
+            Some("  tip: `kindmesh up` makes clusters: `--clusters 1` for one, `-f FILE` for a fleet file")
+        }
+        (ErrorKind::InvalidSubcommand, "delete") => {
+            Some("  tip: `kindmesh down` removes a fleet, with `--cluster NAME` one cluster, also one of kind's")
+        }
+        _ => None,
     }
 }
 

@@ -16,6 +16,7 @@ use super::bootstrap::{self, Progress};
 use super::context::Kindmesh;
 use super::error::{Error, ErrorKind, Result};
 use super::inventory::Inventory;
+use super::mesh::MeshInput;
 use super::{api_server, expiry, image, network};
 
 /// A cluster that does not answer within this is not asked any more what is installed in it.
@@ -26,9 +27,13 @@ impl Kindmesh {
     /// there and only brought up to date, as the objects of add-ons are, is not told beforehand.
     ///
     /// # Errors
-    /// When the engine fails. What cannot be done is a part of the result.
+    /// When the engine fails, or a file that the mesh's description names cannot be used. What cannot be done is a part
+    /// of the result.
     pub async fn diff(&self, fleet: &Fleet, consent: &Consent) -> Result<FleetDiff> {
         let km = self.begin();
+        if let Some(mesh) = &fleet.mesh {
+            MeshInput::read(mesh, jiff::Timestamp::now()).await?;
+        }
         let inventory = Inventory::read(km.engine.as_ref()).await?;
         let mut found = outside(&km, fleet, &inventory).await?;
         found.end = expiry::another(km.engine.as_ref(), fleet, &inventory).await?;

@@ -68,3 +68,11 @@ fn a_reader_that_went_away_is_no_error_to_talk_about() {
     let output = sealed.command(&["completion", "bash"]).stdout(writer).stderr(Stdio::piped()).output().unwrap();
     assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(141), ""));
 }
+
+#[test]
+fn who_knows_kind_is_told_the_commands_of_this_program() {
+    for (verb, ours) in [("create", "kindmesh up"), ("delete", "kindmesh down")] {
+        let said = Sealed::new().run(&[verb, "cluster"]).failed(2);
+        assert!(said.contains(&format!("unrecognized subcommand '{verb}'")) && said.contains(ours), "{said}");
+    }
+}

@@ -15,7 +15,7 @@ use super::super::session::Session;
 use super::super::table::Table;
 use super::super::timings::TimingsFlag;
 use crate::domain::fleet_file;
-use crate::domain::mesh::proof::{Cell, CheckKind, names};
+use crate::domain::mesh::proof::{Cause, Cell, CheckKind, names};
 use crate::domain::name::{ClusterName, FleetName};
 use crate::ops::{VerifyOptions, VerifyReport};
 
@@ -86,6 +86,21 @@ fn verdict(report: &VerifyReport) -> Result<(), CliError> {
         return Ok(());
     }
     let failures = report.verdict.telling();
+    let lacks =
+        |cluster: &str, cause| failures.iter().any(|(check, failure)| check.cluster.as_deref() == Some(cluster) && failure.cause == cause);
+    // One cause for all that follows from it.
+    if !report.clusters.is_empty()
+        && report.clusters.iter().all(|cluster| lacks(&cluster.name, Cause::NoIstiod) && lacks(&cluster.name, Cause::NoRoot))
+    {
+        let fleet = &report.fleet;
+        return Err(CliError::new(
+            Exit::Unproven,
+            format!("fleet {fleet} has no mesh: neither istiod nor a root certificate in any cluster"),
+        )
+        .hint(format!(
+            "`kindmesh up --mesh` with the flags or the file that made it, and --fleet {fleet} where that names none, installs one"
+        )));
+    }
     let mut error = CliError::new(Exit::Unproven, format!("the mesh of fleet {} is not proven", report.fleet));
     let mut hints: Vec<&str> = Vec::new();
     for (check, failure) in &failures {

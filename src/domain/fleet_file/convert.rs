@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::at::{At, Places, Position, position};
 use super::mesh::MeshShape;
-use super::shape::{AddonsShape, ClusterShape, ClustersShape, FleetShape, MetalLbSettings, NetworkShape, TimeoutsShape};
+use super::shape::{AddonsShape, ClusterShape, ClustersShape, FleetShape, Head, MetalLbSettings, NetworkShape, TimeoutsShape};
 use super::switch::SwitchOr;
 use super::{API_VERSION, Fault, KIND, duration, mesh};
 use crate::domain::digest::Digest;
@@ -22,8 +22,11 @@ type Refused = (Position, Fault);
 /// Reads a text; `with_mesh` asks for a mesh whatever the text says of it.
 pub(super) fn read(text: &str, with_mesh: bool) -> Result<Read, Refused> {
     let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
-    let shape: Option<FleetShape> = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| (error.location().map_or((1, 1), position), Fault::from_yaml(&error)))?;
+    let shape: Option<FleetShape> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let refused = (error.location().map_or((1, 1), position), Fault::from_yaml(&error));
+        // A file of another tool is told as that, not by the first of its keys that this one has not.
+        another_tools(text).unwrap_or(refused)
+    })?;
     let shape = shape.ok_or(((1, 1), Fault::MissingField { field: "apiVersion" }))?;
     constant("apiVersion", &shape.api_version, API_VERSION)?;
     constant("kind", &shape.kind, KIND)?;
@@ -72,6 +75,14 @@ pub(super) fn read(text: &str, with_mesh: bool) -> Result<Read, Refused> {
         builder = builder.timeouts(timeouts_of(&mut places, timeouts)?);
     }
     Ok(Read { builder, places })
+}
+
+/// Why a file that cannot be read as a fleet is none, where it says of itself that it is something else.
+fn another_tools(text: &str) -> Option<Refused> {
+    let options = serde_saphyr::options! { with_snippet: false };
+    let head: Head = serde_saphyr::from_str_with_options::<Option<Head>>(text, options).ok()??;
+    let said = |field, value: &Option<At<String>>, expected| value.as_ref().and_then(|_| constant(field, value, expected).err());
+    said("apiVersion", &head.api_version, API_VERSION).or_else(|| said("kind", &head.kind, KIND))
 }
 
 fn constant(field: &'static str, value: &Option<At<String>>, expected: &'static str) -> Result<(), Refused> {

@@ -11,6 +11,14 @@ use super::mesh::MeshShape;
 use super::switch::{SwitchOr, present};
 use crate::domain::fleet::{BootProfile, Privileges};
 
+/// What a file says it is, whatever else is in it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Head {
+    pub(super) api_version: Option<At<String>>,
+    pub(super) kind: Option<At<String>>,
+}
+
 /// A fleet of Kubernetes clusters on one network, made and removed together by kindmesh.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

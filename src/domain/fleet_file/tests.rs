@@ -350,3 +350,15 @@ fn the_schema_knows_every_key() {
     }
     assert!(schema["$defs"]["Cluster"]["properties"]["podSubnet"]["description"].as_str().unwrap().contains("Subnet of pods"));
 }
+
+#[test]
+fn a_file_of_another_tool_is_told_as_that() {
+    let kinds = "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes:\n- role: control-plane\n";
+    assert_eq!(
+        parse(kinds, "f.yaml").unwrap_err().to_string(),
+        "f.yaml:2:13: apiVersion is \"kind.x-k8s.io/v1alpha4\", but must be \"kindmesh.dev/v1alpha1\""
+    );
+    let other = "apiVersion: kindmesh.dev/v1alpha1\nkind: Pool\nspec: {}\n";
+    assert_eq!(parse(other, "f.yaml").unwrap_err().to_string(), "f.yaml:2:7: kind is \"Pool\", but must be \"Fleet\"");
+    assert!(refusal("nodez: 1\n").contains("unknown field \"nodez\""));
+}

@@ -18,10 +18,25 @@ use crate::ops::context::Kindmesh;
 use crate::ops::error::{Error, ErrorKind};
 use crate::ops::image::{self, Found};
 use crate::ops::inventory::{Inventory, fleet_of, is_running};
+use crate::ops::mesh::MeshInput;
 use crate::ops::{kubeconfig_entry, network, preflight, privileges};
 
 /// A registry that does not answer in this time is no use for a pull either.
 const REGISTRY: Duration = Duration::from_secs(20);
+
+/// One check for the files that the mesh's description names; none without any.
+async fn files(fleet: &Fleet) -> Option<Check> {
+    const NAME: &str = "files";
+    let mesh = fleet.mesh.as_ref()?;
+    let istio = &mesh.istio;
+    if istio.values_files.is_empty() && istio.operator.is_none() && istio.charts.is_none() && mesh.root_ca.is_none() {
+        return None;
+    }
+    Some(match MeshInput::read(mesh, jiff::Timestamp::now()).await {
+        Ok(_) => Check::new(NAME, ErrorKind::File, Finding::ok("what the mesh's description names can be read")),
+        Err(error) => Check::failed(NAME, &error),
+    })
+}
 
 impl Kindmesh {
     /// Looks for everything that would go wrong with a fleet, without making anything of it: engine, control groups,
@@ -51,6 +66,7 @@ impl Kindmesh {
         };
         let (images, any) = self.images(fleet).await;
         checks.extend(images);
+        checks.extend(files(fleet).await);
         checks.push(self.rights(fleet, facts, &inventory, any.as_deref()).await);
         let host = host::look(&self.engine, fleet, any.as_deref()).await;
         // A node of the same name in another fleet is no node of this one.

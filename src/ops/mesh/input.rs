@@ -98,8 +98,14 @@ async fn text(what: &str, file: &Path) -> Result<String> {
 }
 
 fn unreadable(what: &str, path: &Path, error: io::Error) -> Error {
-    let kind = if error.kind() == io::ErrorKind::NotFound { ErrorKind::NotFound } else { ErrorKind::File };
-    Error::new(kind, format!("read {what} {}", path.display())).because(error)
+    let missing = error.kind() == io::ErrorKind::NotFound;
+    let kind = if missing { ErrorKind::NotFound } else { ErrorKind::File };
+    let error = Error::new(kind, format!("read {what} {}", path.display())).because(error);
+    if missing {
+        error.hint("paths in a fleet file begin at the folder that the file is in, those of flags in the current one")
+    } else {
+        error
+    }
 }
 
 /// Values as Helm reads them: one mapping; an empty file has none.

@@ -15,7 +15,7 @@ pub(in crate::ops) async fn read(kindmesh: &Kindmesh, fleet: &FleetName) -> Resu
         let error = Error::new(ErrorKind::NotFound, format!("no fleet {fleet} on {}", kindmesh.engine.endpoint()));
         return Err(match known.is_empty() {
             true => error.hint(format!("make it with `kindmesh up --fleet {fleet} --mesh`")),
-            false => error.hint(format!("there are: {known}")),
+            false => error.hint(format!("there are: {known}; name one with --fleet")),
         });
     }
     clusters.sort_by_key(|name| by_number(name.as_str()));

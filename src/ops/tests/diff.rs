@@ -74,3 +74,18 @@ async fn another_size_of_a_pool_is_a_change_in_its_place() {
     assert!(lines.len() == 1 && lines[0].ends_with("cluster f1: poolSize is 25, becomes 30"), "{:?}", diff.changes);
     assert!(diff.changed && diff.refused().next().is_none(), "{:?}", diff.changes);
 }
+
+#[tokio::test]
+async fn files_that_up_would_not_find_are_told() {
+    let engine = engine();
+    let text = "apiVersion: kindmesh.dev/v1alpha1\nkind: Fleet\nname: f\nmesh: {istio: {valuesFiles: [/nowhere/values.yaml]}}\n";
+    let fleet = crate::domain::fleet_file::parse(text, "f.yaml").unwrap();
+    let error = kindmesh(&engine).diff(&fleet, &Consent::default()).await.unwrap_err();
+    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::NotFound, "read the values file /nowhere/values.yaml"));
+    assert!(error.hints()[0].contains("the folder that the file is in"), "{:?}", error.hints());
+
+    // Without an image there are no helpers to wait for.
+    let report = kindmesh(&std::sync::Arc::new(FakeEngine::new())).doctor(&fleet).await;
+    let files = report.checks.iter().find(|check| check.name == "files").unwrap();
+    assert!(files.why.contains("/nowhere/values.yaml") && files.fix.as_deref().unwrap_or_default().contains("folder"), "{files:?}");
+}

@@ -15,7 +15,7 @@ async fn a_fleet_that_is_not_there_has_no_certificates() {
         kindmesh(&engine).mesh_ca_rotate(&name("demo"), None).await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert_eq!(error.hints(), ["there are: other"]);
+        assert_eq!(error.hints(), ["there are: other; name one with --fleet"]);
     }
 }
 

@@ -97,3 +97,25 @@ fn many_failures_are_counted() {
     assert_eq!(error.causes[TOLD], "and 8 more, all in `-o json`");
     assert_eq!(error.hints.len(), 1, "the same step is told once");
 }
+
+#[test]
+fn a_fleet_without_a_mesh_is_told_in_one_line() {
+    let mut report = report(vec![failure(Cause::NoIstiod, "no istiod is ready")]);
+    let failing = |check: &mut Check, cause| check.failures = vec![failure(cause, "there is none")];
+    for check in &mut report.verdict.checks {
+        match check.check {
+            CheckKind::Sync => failing(check, Cause::NoIstiod),
+            CheckKind::Roots => failing(check, Cause::NoRoot),
+            _ => failing(check, Cause::NotObserved),
+        }
+    }
+    let error = verdict(&report).unwrap_err();
+    assert_eq!((error.causes.len(), error.hints.len(), error.kind.code()), (0, 1, 10), "{error:?}");
+    assert!(error.message.contains("fleet duo has no mesh") && error.hints[0].contains("--fleet duo"), "{error:?}");
+
+    // One cluster that has lost its own is another matter.
+    for check in report.verdict.checks.iter_mut().filter(|check| check.cluster.as_deref() == Some("b")) {
+        check.failures.clear();
+    }
+    assert!(verdict(&report).unwrap_err().message.contains("is not proven"));
+}
