@@ -23,13 +23,17 @@ async fn child() {
     if std::env::var_os(CHILD).is_none() {
         return;
     }
+    let begun = Instant::now();
     let first = POOL.lease().await.unwrap();
+    let made = begun.elapsed();
     first.verify().await.unwrap();
     // The next is made meanwhile.
     tokio::time::sleep(Duration::from_secs(30)).await;
     let begun = Instant::now();
     let second = POOL.lease().await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(8), "made beforehand: {:?}", begun.elapsed());
+    // Where several tests share two processors everything takes longer, a fleet that is made most of all.
+    let quick = (made / 2).max(Duration::from_secs(8));
+    assert!(begun.elapsed() < quick, "made beforehand: {:?}, where making one took {made:?}", begun.elapsed());
     second.verify().await.unwrap();
     assert_ne!(first.name(), second.name());
     // A third is being made when the process ends.
