@@ -210,13 +210,17 @@ impl Held {
         }
     }
 
-    /// Tickets of the fleet whose holders live. Those of the dead are removed; their names are never used again.
-    async fn living(&self, watch: &mut Watch) -> Result<Vec<Ticket>> {
+    /// All tickets of the fleet.
+    async fn tickets(&self) -> Result<Vec<Ticket>> {
         let wanted = [labels::LOCK.to_owned(), format!("{}={}", labels::FLEET, self.fleet)];
         let volumes = self.engine.list_volumes(&wanted).await?;
-        let tickets = volumes.iter().filter_map(|volume| Ticket::read(&volume.name, volume.labels.get(labels::LOCK)?));
+        Ok(volumes.iter().filter_map(|volume| Ticket::read(&volume.name, volume.labels.get(labels::LOCK)?)).collect())
+    }
+
+    /// Tickets of the fleet whose holders live. Those of the dead are removed; their names are never used again.
+    async fn living(&self, watch: &mut Watch) -> Result<Vec<Ticket>> {
         let mut living = Vec::new();
-        for ticket in tickets {
+        for ticket in self.tickets().await? {
             if ticket.holder.id != self.holder.id && (holder::is_gone(&ticket.holder) || watch.is_silent(&ticket)) {
                 remove(self.engine.as_ref(), &ticket.name).await?;
             } else {
@@ -251,9 +255,7 @@ impl Held {
 
     /// Somebody else with a ticket of the fleet, as far as the engine tells.
     async fn other(&self) -> Option<Holder> {
-        let wanted = [labels::LOCK.to_owned(), format!("{}={}", labels::FLEET, self.fleet)];
-        let volumes = self.engine.list_volumes(&wanted).await.ok()?;
-        let mut tickets = volumes.iter().filter_map(|volume| Ticket::read(&volume.name, volume.labels.get(labels::LOCK)?));
+        let mut tickets = self.tickets().await.ok()?.into_iter();
         tickets.find(|ticket| ticket.holder.id != self.holder.id).map(|ticket| ticket.holder)
     }
 

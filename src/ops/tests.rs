@@ -34,6 +34,14 @@ pub(super) fn engine() -> Arc<FakeEngine> {
     Arc::new(engine)
 }
 
+/// Makes an engine fail as an old one does on a host that lacks a capability.
+pub(super) fn without_a_capability(engine: &FakeEngine) {
+    engine.on_start(|_, spec| {
+        let lacks = spec.privileged || (spec.cap_add == ["ALL"] && spec.cap_drop.is_empty());
+        if lacks { Err("unable to apply caps: operation not permitted".to_owned()) } else { Ok(()) }
+    });
+}
+
 fn kindmesh(engine: &Arc<FakeEngine>) -> Kindmesh {
     Kindmesh::new(engine.clone())
 }

@@ -9,7 +9,7 @@ use crate::domain::labels;
 use crate::domain::net::NetworkSpec;
 use crate::engine::fake::{FakeEngine, Fault, Verb, When};
 use crate::engine::{Engine as _, EngineErrorKind};
-use crate::ops::tests::{engine, fleet, node};
+use crate::ops::tests::{engine, fleet, node, without_a_capability};
 use crate::ops::{ErrorKind, Kindmesh};
 
 /// What a helper prints of a host without one capability, with few inotify instances, and a VPN over the pods' addresses.
@@ -151,10 +151,7 @@ async fn a_network_without_room_is_told_in_numbers_with_a_way_out() {
 #[tokio::test]
 async fn an_engine_without_privileged_containers_has_the_reduced_profile() {
     let engine = engine();
-    engine.on_start(|_, spec| {
-        let lacks = spec.privileged || (spec.cap_add == ["ALL"] && spec.cap_drop.is_empty());
-        if lacks { Err("unable to apply caps: operation not permitted".to_owned()) } else { Ok(()) }
-    });
+    without_a_capability(&engine);
     let report = look(&engine, "f").await;
     let told = "the engine starts no privileged containers (its host lacks SYS_RESOURCE): nodes get the reduced profile";
     assert_eq!(level(&report, "privileges"), (Level::Ok, told.to_owned()));

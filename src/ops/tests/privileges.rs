@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{IMAGE, engine, kindmesh};
+use super::{IMAGE, engine, kindmesh, without_a_capability};
 use crate::domain::fleet::{Fleet, Privileges};
 use crate::domain::labels;
 use crate::domain::node::Profile;
@@ -48,10 +48,7 @@ async fn privileged_where_the_engine_can() {
 #[tokio::test]
 async fn an_old_engine_on_a_host_that_lacks_a_capability() {
     let engine = engine();
-    engine.on_start(|_, spec| {
-        let lacks = spec.privileged || (spec.cap_add == ["ALL"] && spec.cap_drop.is_empty());
-        if lacks { Err("unable to apply caps: operation not permitted".to_owned()) } else { Ok(()) }
-    });
+    without_a_capability(&engine);
     let reduced = Profile::Reduced { cap_drop: vec!["SYS_RESOURCE".to_owned()] };
     assert_eq!(choose(&engine, Privileges::Auto).await.unwrap(), reduced);
     assert_eq!(choose(&engine, Privileges::Reduced).await.unwrap(), reduced);
@@ -64,10 +61,7 @@ async fn an_old_engine_on_a_host_that_lacks_a_capability() {
 #[tokio::test]
 async fn the_reduced_profile_is_said_once() {
     let engine = engine();
-    engine.on_start(|_, spec| {
-        let lacks = spec.privileged || (spec.cap_add == ["ALL"] && spec.cap_drop.is_empty());
-        if lacks { Err("unable to apply caps: operation not permitted".to_owned()) } else { Ok(()) }
-    });
+    without_a_capability(&engine);
     let (cache, recorder) = (tempfile::tempdir().unwrap(), Arc::new(Recorder::default()));
     let notes = || {
         let note = |event: Event| match event.kind {
