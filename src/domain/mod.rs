@@ -22,6 +22,7 @@ pub mod name;
 pub mod net;
 pub mod node;
 pub mod oci;
+pub mod ownership;
 pub mod pki;
 pub mod proxy;
 pub mod redact;

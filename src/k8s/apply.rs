@@ -13,6 +13,7 @@ use super::resource::Resources;
 use super::retry::healing;
 use super::wait::crds_established;
 use crate::domain::manifest::{Object, Stage, stages};
+use crate::domain::ownership::applied_already;
 
 /// Name under which the server records the fields we set.
 pub const FIELD_MANAGER: &str = "kindmesh";
@@ -128,11 +129,27 @@ async fn apply_one(
             let error = |error: &kube::Error| refine(server.error("apply", object.to_string(), error));
             // The server does not say whether an apply changed anything.
             let before = api.get_opt(name).await.map_err(|e| error(&e))?;
+            if before.as_ref().is_some_and(|before| is_just_so(before, object)) {
+                return Ok(Change::Unchanged);
+            }
             let after = api.patch(name, &params, &Patch::Apply(object.value())).await.map_err(|e| error(&e))?;
             Ok(before.map_or(Change::Created, |before| change(&before, &after)))
         },
     )
     .await
+}
+
+/// Whether the server has noted that applying this object has been done, and nobody has changed anything of it since.
+fn is_just_so(before: &DynamicObject, object: &Object) -> bool {
+    let entries = before.metadata.managed_fields.iter().flatten();
+    let ours = entries.into_iter().find(|entry| {
+        entry.manager.as_deref() == Some(FIELD_MANAGER)
+            && entry.operation.as_deref() == Some("Apply")
+            && entry.subresource.as_deref().is_none_or(str::is_empty)
+            && entry.api_version.as_ref() == Some(&object.id().api_version)
+    });
+    let (Some(owned), Ok(live)) = (ours.and_then(|entry| entry.fields_v1.as_ref()), serde_json::to_value(before)) else { return false };
+    applied_already(object.value(), &live, &owned.0)
 }
 
 /// What ends by itself. A kind that was defined a moment ago may be missing for another one, or still be known by its old

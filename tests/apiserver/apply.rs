@@ -40,6 +40,78 @@ spec:
     assert_eq!(third.changed(), 1);
 }
 
+/// How often the server has been asked to apply objects of these kinds, which no other test uses.
+async fn applied_so_far(server: &kindmesh::k8s::ApiServer) -> u32 {
+    let request = http::Request::get("/metrics").body(Vec::new()).expect("a request");
+    let text = server.client().request_text(request).await.expect("metrics");
+    let ours = |line: &&str| {
+        line.starts_with("apiserver_request_total{")
+            && line.contains("verb=\"APPLY\"")
+            && ["cronjobs", "networkpolicies", "priorityclasses"].iter().any(|it| line.contains(&format!("resource=\"{it}\"")))
+    };
+    text.lines().filter(ours).filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok()).sum()
+}
+
+#[tokio::test]
+async fn what_is_just_so_is_not_applied_again() {
+    let server = namespace("justso").await;
+    let text = "
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: j, namespace: justso, labels: {a: b}}
+spec:
+  schedule: '0 0 1 1 *'
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          tolerations: [{operator: Exists}]
+          containers:
+          - name: c
+            image: i
+            args: [x, z]
+            ports: [{containerPort: 80}, {containerPort: 53, protocol: UDP}]
+            env: [{name: A, value: '1'}]
+            resources: {requests: {cpu: 100m, memory: 64Mi}}
+            securityContext: {}
+          volumes: [{name: v, emptyDir: {}}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: p, namespace: justso}
+spec: {podSelector: {}, policyTypes: [Ingress], ingress: [{ports: [{port: 80, protocol: TCP}]}]}
+---
+{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: justso}, value: 7, globalDefault: false, description: d}
+";
+    run(&server, text).await.unwrap();
+    let before = applied_so_far(&server).await;
+    assert_eq!(before, 3);
+    // What somebody adds beside ours is no reason either.
+    let jobs: Api<k8s_openapi::api::batch::v1::CronJob> = Api::namespaced(server.client(), "justso");
+    let theirs = json!({"metadata": {"labels": {"theirs": "1"}}, "spec": {"suspend": true}});
+    jobs.patch("j", &PatchParams::default(), &Patch::Merge(&theirs)).await.unwrap();
+    assert!(run(&server, text).await.unwrap().is_unchanged());
+    assert_eq!(applied_so_far(&server).await, before, "all that had to be known was told by reading");
+
+    // What somebody changes of ours is put back.
+    let theirs = json!({"spec": {"schedule": "1 1 1 1 *"}});
+    jobs.patch("j", &PatchParams::default(), &Patch::Merge(&theirs)).await.unwrap();
+    let error = run(&server, text).await.unwrap_err();
+    assert!(matches!(error, K8sError::Owned { .. }), "it is theirs now: {error:?}");
+    let forced = apply(&server, objects(text), ApplyOptions { force: true }, seconds(30), &|_| {}).await.unwrap();
+    assert_eq!(forced.changed(), 1, "{forced:?}");
+    let job = jobs.get("j").await.unwrap();
+    assert_eq!((job.spec.as_ref().unwrap().schedule.as_str(), job.spec.as_ref().unwrap().suspend), ("0 0 1 1 *", Some(true)));
+
+    // What we no longer want goes.
+    let less = text.replace("labels: {a: b}", "labels: {}").replace("            env: [{name: A, value: '1'}]\n", "");
+    assert_eq!(run(&server, &less).await.unwrap().changed(), 1);
+    let job = serde_json::to_value(jobs.get("j").await.unwrap()).unwrap();
+    assert_eq!(job["metadata"]["labels"], json!({"theirs": "1"}));
+    assert!(job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0].get("env").is_none(), "{job:#}");
+}
+
 #[tokio::test]
 async fn definitions_are_served_before_their_kinds_are_used() {
     // Everything in one manifest, in the worst order.
