@@ -128,7 +128,8 @@ async fn an_up_that_was_killed_is_finished_by_the_next() {
 /// done first.
 async fn kill_up_when(bench: &Bench, node: &str, file: &str, first: &str) {
     let mut up = bench.command(["up", "-f", "kindmesh.yaml"]);
-    let mut child = up.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("start kindmesh");
+    let said = bench.dir.path().join("killed.log");
+    let mut child = up.stdout(Stdio::null()).stderr(std::fs::File::create(&said).expect("a file")).spawn().expect("start kindmesh");
     eventually(&format!("{file} in {node}"), Duration::from_secs(90), || async {
         match bench.engine.inspect_container(node).await {
             Ok(found) if found.pid > 0 => {}
@@ -136,7 +137,7 @@ async fn kill_up_when(bench: &Bench, node: &str, file: &str, first: &str) {
         }
         match bench.in_node(node, &format!("timeout 5 sh -c 'until [ -e {file} ]; do sleep 0.05; done; {first}'")).await {
             (0, _) => Ok(()),
-            (_, seen) => Err(seen),
+            (_, seen) => Err(format!("{seen}{}", std::fs::read_to_string(&said).expect("what `up` said"))),
         }
     })
     .await;
