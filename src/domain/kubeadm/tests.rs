@@ -242,9 +242,12 @@ fn quickly_from_the_first_version_that_can() {
         "leader-elect",
         "kube-api-qps",
         "unsafe-no-fsync",
+        "name: watch-progress-notify-interval",
         "taints: []",
         "GOGC",
     ] {
         assert!(quick.contains(words), "{words} in {quick}");
     }
+    let etcd_3_5 = fast("v1.33.9", Role::ControlPlane);
+    assert!(etcd_3_5.contains("name: experimental-watch-progress-notify-interval"), "{etcd_3_5}");
 }
