@@ -12,7 +12,7 @@ KUBERNETES_VERSION ?=
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Two clusters with LoadBalancer addresses, from nothing, and a page fetched through each
@@ -33,6 +33,10 @@ build: ## Build the release binary
 .PHONY: node-image
 node-image: ## Build the offline node image, where images cannot be pulled (KUBERNETES_VERSION=...)
 	@scripts/node-image $(KUBERNETES_VERSION)
+
+.PHONY: node-image-compare
+node-image-compare: ## Build the node image a second time from an empty cache, and compare the two
+	@scripts/node-image-compare $(KUBERNETES_VERSION)
 
 .PHONY: test
 test: ## Run the tests: lint, units, both engines, whole clusters (longer: soak, faults, fuzz, test-vm)

@@ -124,20 +124,20 @@ async fn of_many_creators_at_once_the_losers_get_a_conflict_or_a_duplicate_that_
 #[tokio::test]
 async fn attached_containers_are_told_with_their_addresses() {
     scoped("attach", async |scope| {
-        let spec = own(&scope, 4);
+        let spec = own(&scope, 5);
         let network = scope.engine.create_network(&spec).await.unwrap();
-        let fixed = ContainerSpec { network: spec.name.clone(), ipv4_address: Some("10.213.4.50".parse().unwrap()), ..scope.sleeper() };
+        let fixed = ContainerSpec { network: spec.name.clone(), ipv4_address: Some("10.213.5.50".parse().unwrap()), ..scope.sleeper() };
         let name = scope.start("fixed", &fixed).await;
         // Containers without a network cannot be given one.
         let late = scope.start("late", &ContainerSpec { network: "bridge".to_owned(), ..scope.sleeper() }).await;
-        scope.engine.connect_network(&network, &late, Some("10.213.4.60".parse().unwrap())).await.unwrap();
+        scope.engine.connect_network(&network, &late, Some("10.213.5.60".parse().unwrap())).await.unwrap();
 
         let attached = scope.engine.inspect_network(&network).await.unwrap().attached;
         let mut places: Vec<(&str, String)> = attached.iter().map(|one| (one.name.as_str(), one.ipv4.unwrap().to_string())).collect();
         places.sort();
-        assert_eq!(places, [(name.as_str(), "10.213.4.50".to_owned()), (late.as_str(), "10.213.4.60".to_owned())]);
+        assert_eq!(places, [(name.as_str(), "10.213.5.50".to_owned()), (late.as_str(), "10.213.5.60".to_owned())]);
         let seen = scope.engine.inspect_container(&late).await.unwrap();
-        assert_eq!(seen.networks[&spec.name].ipv4, Some("10.213.4.60".parse().unwrap()));
+        assert_eq!(seen.networks[&spec.name].ipv4, Some("10.213.5.60".parse().unwrap()));
         assert_eq!(seen.networks[&spec.name].network_id, network);
 
         let error = scope.engine.remove_network(&network).await.unwrap_err();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::report;
 use crate::targets::TARGETS;
@@ -21,7 +22,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     let targets: Vec<_> =
         TARGETS.iter().filter(|target| named.is_empty() || named.iter().any(|name| target.name.contains(name.as_str()))).collect();
     println!("fuzzing {} targets for {seconds} s each", targets.len());
-    let tried: Vec<Option<usize>> = targets.iter().map(|target| attempt(target.name, seconds)).collect();
+    let tried = at_once(&targets, |target| attempt(target.name, seconds));
     let failed = tried.iter().filter(|tried| tried.is_none()).count();
     let inputs: usize = tried.iter().flatten().sum();
     if named.is_empty() {
@@ -32,6 +33,25 @@ pub fn run(arguments: &[String]) -> ExitCode {
     let word = if failed == 0 { "ok" } else { "FAILED" };
     println!("test result: {word}. {} passed; {failed} failed", targets.len() - failed);
     if failed == 0 && !targets.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Does this with all of them, as many at once as there are processors; the results in their order.
+fn at_once<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        while let Some((index, one)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|index| Some((index, all.get(index)?))) {
+            done.push((index, work(one)));
+        }
+        done
+    };
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let workers: Vec<_> =
+            (0..std::thread::available_parallelism().map_or(1, usize::from)).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// How many inputs were tried; `None` when one was not survived.
