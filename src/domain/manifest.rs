@@ -117,6 +117,11 @@ const BUILT_IN_GROUPS: [&str; 19] = [
     "storage.k8s.io",
 ];
 
+/// Whether a bare API server serves this group; the core group has no name.
+pub fn is_built_in(group: &str) -> bool {
+    BUILT_IN_GROUPS.contains(&group)
+}
+
 /// Kinds of built-in groups in their order; those not listed come after the last of [`Tier::Support`].
 const SUPPORT_ORDER: [&str; 10] = [
     "ServiceAccount",
@@ -304,7 +309,7 @@ impl Object {
 
     fn tier(&self) -> Tier {
         let group = self.id.group();
-        if !BUILT_IN_GROUPS.contains(&group) {
+        if !is_built_in(group) {
             return Tier::Custom;
         }
         match (group, self.id.kind.as_str()) {

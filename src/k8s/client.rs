@@ -1,7 +1,8 @@
 //! A handle on one API server.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -9,6 +10,7 @@ use kube::{Client, Config};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error::{K8sError, RequestErrorKind, Result};
+use super::resource::Kinds;
 use crate::domain::version::KubernetesVersion;
 
 /// How long connecting may take. The server is on this machine or on its network; what needs longer
@@ -25,6 +27,8 @@ pub struct ApiServer {
     client: Client,
     address: String,
     slots: Arc<Semaphore>,
+    /// Where built-in kinds are served, for all who use this server.
+    built_in: Arc<Mutex<HashMap<String, Kinds>>>,
 }
 
 // === impl ApiServer ===
@@ -65,7 +69,7 @@ impl ApiServer {
 
     /// From a client made elsewhere; `address` is only shown.
     pub fn new(client: Client, address: impl Into<String>) -> Self {
-        Self { client, address: address.into(), slots: Arc::new(Semaphore::new(CONCURRENT_REQUESTS)) }
+        Self { client, address: address.into(), slots: Arc::new(Semaphore::new(CONCURRENT_REQUESTS)), built_in: Arc::default() }
     }
 
     /// A client for whatever this crate has no verb for.
@@ -99,6 +103,16 @@ impl ApiServer {
             message.push_str(&format!(" (at {})", self.address));
         }
         error
+    }
+
+    /// The built-in kinds of a group version, if this server was asked for them before.
+    pub(crate) fn recalled(&self, api_version: &str) -> Option<Kinds> {
+        self.built_in.lock().unwrap_or_else(PoisonError::into_inner).get(api_version).cloned()
+    }
+
+    /// Keeps the kinds of a group version that no definition can change.
+    pub(crate) fn remember(&self, api_version: &str, kinds: &Kinds) {
+        self.built_in.lock().unwrap_or_else(PoisonError::into_inner).insert(api_version.to_owned(), kinds.clone());
     }
 
     /// Waits for one of the places of requests that change something.

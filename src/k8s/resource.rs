@@ -8,21 +8,28 @@ use kube::discovery::Scope;
 
 use super::client::ApiServer;
 use super::error::{K8sError, Result};
-use crate::domain::manifest::ObjectId;
+use crate::domain::manifest::{ObjectId, is_built_in};
 
 /// Where the kinds of some group versions are served, as the server told. Asked for one group
 /// version at a time: whole discovery takes dozens of requests on old servers, and the aggregated
 /// form lags behind new definitions.
 #[derive(Debug, Default)]
 pub(crate) struct Resources {
-    known: HashMap<(String, String), (ApiResource, Scope)>,
+    known: Kinds,
 }
+
+/// Group version and kind, and where it is served.
+pub(crate) type Kinds = HashMap<(String, String), (ApiResource, Scope)>;
 
 // === impl Resources ===
 
 impl Resources {
-    /// Asks the server for the kinds of a group version; one it does not know adds nothing.
+    /// Asks the server for the kinds of a group version; one it does not know adds nothing. Built-in ones are asked for once.
     pub(crate) async fn learn(&mut self, server: &ApiServer, api_version: &str) -> Result<()> {
+        if let Some(kinds) = server.recalled(api_version) {
+            self.known.extend(kinds);
+            return Ok(());
+        }
         let client = server.client();
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let answer = match group {
@@ -36,6 +43,7 @@ impl Resources {
                 return if error.is_not_found() { Ok(()) } else { Err(error) };
             }
         };
+        let mut kinds = Kinds::new();
         // Subresources (`pods/status`) are listed beside resources and share their kinds.
         for resource in list.resources.into_iter().filter(|resource| !resource.name.contains('/')) {
             let found = ApiResource {
@@ -46,8 +54,12 @@ impl Resources {
                 plural: resource.name,
             };
             let scope = if resource.namespaced { Scope::Namespaced } else { Scope::Cluster };
-            self.known.insert((api_version.to_owned(), resource.kind), (found, scope));
+            kinds.insert((api_version.to_owned(), resource.kind), (found, scope));
         }
+        if is_built_in(group) && !kinds.is_empty() {
+            server.remember(api_version, &kinds);
+        }
+        self.known.extend(kinds);
         Ok(())
     }
 
