@@ -74,6 +74,48 @@ async fn a_server_that_stays_overloaded_ends_at_the_deadline() {
     assert_eq!(error.to_string(), "waited 30 s for ConfigMap ns/c; last seen: apply ConfigMap ns/c: still starting");
 }
 
+/// A server with one object, on whose fields there is this note.
+fn noted(entry: Value) -> (ApiServer, Asked) {
+    mock::server(move |method, path, _| match (method, path) {
+        (_, "/api/v1") => mock::core_resources(),
+        (&Method::GET, _) => {
+            let (code, mut found) = object("1", json!({"a": "1"}));
+            found["metadata"]["managedFields"] = json!([entry]);
+            (code, found)
+        }
+        _ => object("1", json!({"a": "1"})),
+    })
+}
+
+#[tokio::test]
+async fn what_is_noted_as_applied_is_only_read() {
+    let ours = json!({"manager": "kindmesh", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {"f:a": {}}}});
+    let (server, asked) = noted(ours.clone());
+    for _ in 0..2 {
+        let objects = manifest::parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: ns}, data: {a: '1'}}").unwrap();
+        let applied = apply(&server, objects, ApplyOptions::default(), Deadline::after(Duration::from_secs(30)), &|_| {}).await.unwrap();
+        assert!(applied.is_unchanged());
+    }
+    assert_eq!(patches(&asked), 0);
+    let kinds = asked.lock().unwrap().iter().filter(|(_, path)| path == "/api/v1").count();
+    assert_eq!(kinds, 1, "built-in kinds are asked for once");
+
+    for (field, value) in [
+        ("manager", json!("kubectl")),
+        ("operation", json!("Update")),
+        ("apiVersion", json!("v2")),
+        ("subresource", json!("status")),
+        ("fieldsV1", json!({"f:data": {"f:b": {}}})),
+    ] {
+        let mut theirs = ours.clone();
+        theirs[field] = value;
+        let (server, asked) = noted(theirs);
+        let objects = manifest::parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: ns}, data: {a: '1'}}").unwrap();
+        apply(&server, objects, ApplyOptions::default(), Deadline::after(Duration::from_secs(30)), &|_| {}).await.unwrap();
+        assert_eq!(patches(&asked), 1, "{field}");
+    }
+}
+
 #[tokio::test]
 async fn a_status_that_moves_meanwhile_is_no_change_of_ours() {
     let unchanged = |before: Value, after: Value| async move {
