@@ -7,14 +7,31 @@
 
 use serde_json::{Map, Value};
 
+use super::manifest::is_built_in;
+
 /// Fields that say which object it is; nobody owns them.
 const IDENTITY: [&str; 2] = ["apiVersion", "kind"];
 const IDENTITY_IN_METADATA: [&str; 2] = ["name", "namespace"];
 
+/// Maps of built-in kinds that have one owner as a whole. Elsewhere a map that is owned as a whole may also be one that was
+/// applied empty, of which others own the rest.
+const WHOLE_MAPS: [&str; 10] = [
+    "configMapKeyRef",
+    "fieldRef",
+    "labelSelector",
+    "namespaceSelector",
+    "nodeSelector",
+    "objectSelector",
+    "podSelector",
+    "roleRef",
+    "secretKeyRef",
+    "selector",
+];
+
 /// Whether applying `manifest` over `live` would change nothing, if its manager owns `owned` (a `fieldsV1`).
 ///
 /// Wrong only to one side: `false` means that applying would tell. So it is where a server writes a value in another way than
-/// the manifest (`1000m` and `1`).
+/// the manifest (`1000m` and `1`), or has added something to a value that has one owner as a whole.
 ///
 /// ```
 /// # use serde_json::json;
@@ -27,6 +44,8 @@ const IDENTITY_IN_METADATA: [&str; 2] = ["name", "namespace"];
 /// ```
 pub fn applied_already(manifest: &Value, live: &Value, owned: &Value) -> bool {
     let (Some(manifest), Some(owned)) = (manifest.as_object(), owned.as_object()) else { return false };
+    let api_version = manifest.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+    let built_in = is_built_in(api_version.split_once('/').map_or("", |(group, _)| group));
     let mut ours: Map<String, Value> = manifest.clone();
     ours.retain(|name, _| !IDENTITY.contains(&name.as_str()));
     if let Some(Value::Object(metadata)) = ours.get_mut("metadata") {
@@ -35,48 +54,56 @@ pub fn applied_already(manifest: &Value, live: &Value, owned: &Value) -> bool {
             ours.remove("metadata");
         }
     }
-    map(&ours, live, owned)
+    map(&ours, live, owned, built_in)
 }
 
 /// Every field of a map is owned and has its value, and no other field is owned.
-fn map(ours: &Map<String, Value>, live: &Value, owned: &Map<String, Value>) -> bool {
+fn map(ours: &Map<String, Value>, live: &Value, owned: &Map<String, Value>, built_in: bool) -> bool {
     children(owned).count() == ours.len()
         && ours.iter().all(|(name, value)| match (live.get(name), owned.get(&format!("f:{name}"))) {
-            (Some(live), Some(Value::Object(owned))) => field(value, live, owned),
+            (Some(live), Some(Value::Object(owned))) => field(name, value, live, owned, built_in),
             (None, Some(_)) => is_empty(value),
             _ => false,
         })
 }
 
-fn field(ours: &Value, live: &Value, owned: &Map<String, Value>) -> bool {
+fn field(name: &str, ours: &Value, live: &Value, owned: &Map<String, Value>, built_in: bool) -> bool {
     if children(owned).next().is_none() {
-        // Owned as a whole: a plain value, an empty map, or something that cannot be shared.
-        return covers(live, ours);
+        // Owned as a whole. What a manager no longer wants within is in no note, so nothing else may be there.
+        let known = ours.as_object().is_none_or(|map| map.is_empty() || (built_in && WHOLE_MAPS.contains(&name)));
+        return known && same(live, ours);
     }
     match (ours, live) {
-        (Value::Object(ours), Value::Object(_)) => map(ours, live, owned),
-        (Value::Array(ours), Value::Array(live)) => list(ours, live, owned),
+        (Value::Object(ours), Value::Object(_)) => map(ours, live, owned, built_in),
+        (Value::Array(ours), Value::Array(live)) => list(ours, live, owned, built_in),
         _ => false,
     }
 }
 
-/// A list whose items have owners of their own: items with keys (`k:{"name":"a"}`), or plain values (`v:"a"`).
-fn list(ours: &[Value], live: &[Value], owned: &Map<String, Value>) -> bool {
-    children(owned).count() == ours.len()
-        && children(owned).all(|(path, owned)| {
-            if let Some(Ok(value)) = path.strip_prefix("v:").map(serde_json::from_str::<Value>) {
-                return ours.contains(&value) && live.contains(&value);
-            }
-            let Some(Ok(keys)) = path.strip_prefix("k:").map(serde_json::from_str::<Map<String, Value>>) else { return false };
-            // The server fills in keys that a manifest may leave out, such as a port's protocol.
-            let is = |item: &&Value| keys.iter().all(|(key, value)| item.get(key) == Some(value));
-            let may_be = |item: &&Value| keys.iter().all(|(key, value)| item.get(key).is_none_or(|it| it == value));
-            let ours = ours.iter().find(is).or_else(|| ours.iter().find(may_be));
-            match (ours, live.iter().find(is), owned) {
-                (Some(Value::Object(ours)), Some(live), Value::Object(owned)) => map(ours, live, owned),
-                _ => false,
-            }
-        })
+/// A list whose items have owners of their own: items with keys (`k:{"name":"a"}`), or plain values (`v:"a"`). Ours stand in it
+/// in our order.
+fn list(ours: &[Value], live: &[Value], owned: &Map<String, Value>, built_in: bool) -> bool {
+    // Where each of ours stands in the list.
+    let mut places = vec![None; ours.len()];
+    let all = children(owned).all(|(path, owned)| {
+        let place = |index: Option<usize>, at: Option<usize>| match (index, at) {
+            (Some(index), Some(at)) => Some((index, at)),
+            _ => None,
+        };
+        if let Some(Ok(value)) = path.strip_prefix("v:").map(serde_json::from_str::<Value>) {
+            let found = place(ours.iter().position(|it| *it == value), live.iter().position(|it| *it == value));
+            return found.is_some_and(|(index, at)| places[index].replace(at).is_none());
+        }
+        let Some(Ok(keys)) = path.strip_prefix("k:").map(serde_json::from_str::<Map<String, Value>>) else { return false };
+        // The server fills in keys that a manifest may leave out, such as a port's protocol.
+        let is = |item: &Value| keys.iter().all(|(key, value)| item.get(key) == Some(value));
+        let may_be = |item: &Value| keys.iter().all(|(key, value)| item.get(key).is_none_or(|it| it == value));
+        let index = ours.iter().position(is).or_else(|| ours.iter().position(may_be));
+        let Some((index, at)) = place(index, live.iter().position(is)) else { return false };
+        let (Value::Object(item), Value::Object(owned)) = (&ours[index], owned) else { return false };
+        places[index].replace(at).is_none() && map(item, &live[at], owned, built_in)
+    });
+    all && places.iter().all(Option::is_some) && places.is_sorted()
 }
 
 /// What a manager owns of something, without the mark for the thing itself.
@@ -84,22 +111,20 @@ fn children(owned: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value
     owned.iter().filter(|(path, _)| *path != ".")
 }
 
-/// Whether everything of `ours` is in `live`, to which a server may have added defaults.
-fn covers(live: &Value, ours: &Value) -> bool {
+/// Whether two values are one; 1 and 1.0 are.
+fn same(live: &Value, ours: &Value) -> bool {
     match (live, ours) {
         (Value::Object(live), Value::Object(ours)) => {
-            ours.iter().all(|(name, value)| live.get(name).map_or_else(|| is_empty(value), |live| covers(live, value)))
+            live.len() == ours.len() && ours.iter().all(|(name, value)| live.get(name).is_some_and(|live| same(live, value)))
         }
-        (Value::Array(live), Value::Array(ours)) => {
-            live.len() == ours.len() && live.iter().zip(ours).all(|(live, ours)| covers(live, ours))
-        }
-        // 1 and 1.0 are one number.
-        (Value::Number(live), Value::Number(ours)) => live == ours || live.as_f64() == ours.as_f64(),
+        (Value::Array(live), Value::Array(ours)) => live.len() == ours.len() && live.iter().zip(ours).all(|(live, ours)| same(live, ours)),
+        (Value::Number(live), Value::Number(ours)) if live.is_f64() || ours.is_f64() => live.as_f64() == ours.as_f64(),
         _ => live == ours,
     }
 }
 
-/// What servers leave out when they write an object: many fields are only written where they say something.
+/// What servers leave out when they write an object: many fields are only written where they say something. That the field is
+/// owned is asked beside it.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -181,14 +206,49 @@ mod tests {
         let object = json!({"metadata": {"finalizers": ["a"]}, "spec": {"args": ["x", 1], "empty": {}, "rules": [{"verbs": ["get"]}]}});
         let owned =
             json!({"f:metadata": {"f:finalizers": {".": {}, "v:\"a\"": {}}}, "f:spec": {"f:args": {}, "f:empty": {}, "f:rules": {}}});
-        let live = |args: Value| json!({"metadata": {"finalizers": ["b", "a"]}, "spec": {"args": args, "empty": {}, "rules": [{"verbs": ["get"], "added": 1}]}});
-        assert!(applied_already(&object, &live(json!(["x", 1.0])), &owned));
-        assert!(!applied_already(&object, &live(json!([1, "x"])), &owned), "another order");
-        assert!(!applied_already(&object, &live(json!(["x", 1, 2])), &owned), "longer");
+        let live = |args: Value, rule: Value| json!({"metadata": {"finalizers": ["b", "a"]}, "spec": {"args": args, "empty": {}, "rules": [rule]}});
+        let get = json!({"verbs": ["get"]});
+        assert!(applied_already(&object, &live(json!(["x", 1.0]), get.clone()), &owned));
+        assert!(!applied_already(&object, &live(json!([1, "x"]), get.clone()), &owned), "another order");
+        assert!(!applied_already(&object, &live(json!(["x", 1, 2]), get.clone()), &owned), "longer");
+        let more = json!({"verbs": ["get"], "resourceNames": ["a"]});
+        assert!(!applied_already(&object, &live(json!(["x", 1]), more), &owned), "what we no longer want within is in no note");
         assert!(
             !applied_already(&object, &json!({"metadata": {"finalizers": ["b"]}, "spec": object["spec"]}), &owned),
             "no longer in the set"
         );
+    }
+
+    #[test]
+    fn nothing_added_within_a_whole_is_taken_for_there() {
+        let owned = json!({"f:rules": {}});
+        for added in [json!(false), json!(0), json!(""), json!([]), json!({}), json!("x")] {
+            let object = json!({"rules": [{"verbs": ["get"], "added": added}]});
+            assert!(!applied_already(&object, &json!({"rules": [{"verbs": ["get"]}]}), &owned), "{added}");
+        }
+        let big = |number: u64| json!({"rules": [number]});
+        assert!(!applied_already(&big(9_007_199_254_740_993), &big(9_007_199_254_740_992), &owned), "not one number");
+    }
+
+    #[test]
+    fn the_order_of_ours_among_others_counts() {
+        let owned = json!({"f:c": {"k:{\"name\":\"a\"}": {".": {}, "f:name": {}}, "k:{\"name\":\"b\"}": {".": {}, "f:name": {}}}});
+        let of = |names: &[&str]| json!({"c": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()});
+        assert!(applied_already(&of(&["a", "b"]), &of(&["a", "theirs", "b"]), &owned));
+        assert!(!applied_already(&of(&["b", "a"]), &of(&["a", "b"]), &owned), "a variable must stand before its user");
+        let owned = json!({"f:s": {"v:1": {}, "v:2": {}}});
+        assert!(applied_already(&json!({"s": [1, 2]}), &json!({"s": [1, 3, 2]}), &owned));
+        assert!(!applied_already(&json!({"s": [2, 1]}), &json!({"s": [1, 3, 2]}), &owned));
+    }
+
+    #[test]
+    fn a_map_owned_as_a_whole_may_be_one_that_was_applied_empty() {
+        let owned = json!({"f:metadata": {"f:labels": {}}, "f:spec": {"f:selector": {}}});
+        let of = |api_version: &str, labels: Value| json!({"apiVersion": api_version, "metadata": {"labels": labels}, "spec": {"selector": {"app": "a"}}});
+        let live = |labels: Value| json!({"metadata": {"labels": labels}, "spec": {"selector": {"app": "a"}}});
+        assert!(applied_already(&of("v1", json!({})), &live(json!({})), &owned));
+        assert!(!applied_already(&of("v1", json!({"a": "b"})), &live(json!({"a": "b"})), &owned), "the label is theirs");
+        assert!(!applied_already(&of("example.org/v1", json!({})), &live(json!({})), &owned), "a selector of who knows what kind");
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(crate) type Kinds = HashMap<(String, String), (ApiResource, Scope)>;
 // === impl Resources ===
 
 impl Resources {
-    /// Asks the server for the kinds of a group version; one it does not know adds nothing. Built-in ones are asked for once.
+    /// Asks the server for the kinds of a group version; one it does not know adds nothing. Built-in ones are kept.
     pub(crate) async fn learn(&mut self, server: &ApiServer, api_version: &str) -> Result<()> {
         if let Some(kinds) = server.recalled(api_version) {
             self.known.extend(kinds);

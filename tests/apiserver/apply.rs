@@ -110,6 +110,19 @@ spec: {podSelector: {}, policyTypes: [Ingress], ingress: [{ports: [{port: 80, pr
     let job = serde_json::to_value(jobs.get("j").await.unwrap()).unwrap();
     assert_eq!(job["metadata"]["labels"], json!({"theirs": "1"}));
     assert!(job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0].get("env").is_none(), "{job:#}");
+
+    // Also within what has one owner as a whole: nothing notes which of its parts are ours.
+    let within = less.replace("operator: Exists", "operator: Exists, effect: NoSchedule");
+    assert_eq!(run(&server, &within).await.unwrap().changed(), 1);
+    let fewer = within.replace(", effect: NoSchedule", "");
+    assert_eq!(run(&server, &fewer).await.unwrap().changed(), 1);
+    let job = serde_json::to_value(jobs.get("j").await.unwrap()).unwrap();
+    let tolerations = &job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["tolerations"];
+    assert_eq!(*tolerations, json!([{"operator": "Exists"}]));
+    // And the order of what has keys.
+    let turned =
+        fewer.replace("{containerPort: 80}, {containerPort: 53, protocol: UDP}", "{containerPort: 53, protocol: UDP}, {containerPort: 80}");
+    assert_eq!(run(&server, &turned).await.unwrap().changed(), 1);
 }
 
 #[tokio::test]
