@@ -74,6 +74,12 @@ async fn a_server_that_stays_overloaded_ends_at_the_deadline() {
     assert_eq!(error.to_string(), "waited 30 s for ConfigMap ns/c; last seen: apply ConfigMap ns/c: still starting");
 }
 
+/// Applies the object with this data.
+async fn run_with(server: &ApiServer, data: &str) -> Result<Applied> {
+    let objects = manifest::parse(&OBJECT.replace("}}", &format!("}}, data: {data}}}"))).unwrap();
+    apply(server, objects, ApplyOptions::default(), Deadline::after(Duration::from_secs(30)), &|_| {}).await
+}
+
 /// A server with one object, on whose fields there is this note.
 fn noted(entry: Value) -> (ApiServer, Asked) {
     mock::server(move |method, path, _| match (method, path) {
@@ -92,9 +98,7 @@ async fn what_is_noted_as_applied_is_only_read() {
     let ours = json!({"manager": "kindmesh", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {"f:a": {}}}});
     let (server, asked) = noted(ours.clone());
     for _ in 0..2 {
-        let objects = manifest::parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: ns}, data: {a: '1'}}").unwrap();
-        let applied = apply(&server, objects, ApplyOptions::default(), Deadline::after(Duration::from_secs(30)), &|_| {}).await.unwrap();
-        assert!(applied.is_unchanged());
+        assert!(run_with(&server, "{a: '1'}").await.unwrap().is_unchanged());
     }
     assert_eq!(patches(&asked), 0);
     let kinds = asked.lock().unwrap().iter().filter(|(_, path)| path == "/api/v1").count();
@@ -110,8 +114,7 @@ async fn what_is_noted_as_applied_is_only_read() {
         let mut theirs = ours.clone();
         theirs[field] = value;
         let (server, asked) = noted(theirs);
-        let objects = manifest::parse("{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: ns}, data: {a: '1'}}").unwrap();
-        apply(&server, objects, ApplyOptions::default(), Deadline::after(Duration::from_secs(30)), &|_| {}).await.unwrap();
+        run_with(&server, "{a: '1'}").await.unwrap();
         assert_eq!(patches(&asked), 1, "{field}");
     }
 }
