@@ -16,6 +16,7 @@ use crate::domain::node::Profile;
 use crate::engine::ContainerInfo;
 use crate::k8s::ApiServer;
 
+use super::alive;
 use super::api_server;
 use super::bootstrap::{self, Look, Progress};
 use super::context::{Kindmesh, Outcome, Scope};
@@ -65,54 +66,60 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&
     changed |= remade;
     let (control_plane, look) = first_control_plane(plan.spec, &made, &looks)?;
 
-    let begun = control_plane::start(km, plan, &scope, &control_plane, &look).await?;
-    changed |= begun.changed;
-    let server = begun.connect(km, plan, &control_plane).await?;
-    let (printed, (), ()) = tokio::try_join!(
-        begun.addons(km, &control_plane, &scope),
-        begun.schedule(km, plan, &server, &control_plane, &scope),
-        begun.answers(plan, &server, &scope),
-    )?;
-    let is_first = plan.fleet.clusters.first().is_some_and(|first| first.name == plan.spec.name);
-    let meshed = async {
-        let Some(mesh) = mesh else { return Ok(None) };
-        mesh::install(plan, mesh, mesh::Place { engine, nodes: &made, server: &server }, &scope).await.map(Some)
-    };
-    let quick = bootstraps_fast(plan.fleet.profile, &look.version);
-    // What is finished is not looked at again, so the add-ons come before; and workers join what has been
-    // written down.
-    let joined = async {
-        let ((), based) = tokio::try_join!(
-            control_plane::addons(plan, &server, printed.as_deref(), &scope),
-            install::base(engine, plan, &server, &control_plane, begun.handed(), quick, &scope),
+    let names: Vec<String> = made.iter().map(|node| node.name.clone()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let finished = async {
+        let begun = control_plane::start(km, plan, &scope, &control_plane, &look).await?;
+        changed |= begun.changed;
+        let server = begun.connect(km, plan, &control_plane).await?;
+        let (printed, (), ()) = tokio::try_join!(
+            begun.addons(km, &control_plane, &scope),
+            begun.schedule(km, plan, &server, &control_plane, &scope),
+            begun.answers(plan, &server, &scope),
         )?;
-        begun.control(km, plan, &control_plane, &scope).await?;
-        let finished = begun.finish(km, plan, &server, &control_plane, &scope).await?;
-        Ok::<bool, Error>(based | finished | join_workers(km, plan, &scope, &control_plane, &made, &looks).await?)
-    };
-    // Nobody is given a kubeconfig that the cluster refuses.
-    let wrote = async {
-        begun.admit(plan, &server, &scope).await?;
-        let handed = begun.handed().map(|handed| handed.admin.as_str());
-        kubeconfig_entry::write(km, plan.spec.name.as_str(), is_first, &control_plane, handed, &scope).await
-    };
-    let (wrote, joined, sample, meshed) = tokio::try_join!(wrote, joined, install::addons(plan, &server, &scope), meshed,)?;
-    changed |= wrote | joined | sample.changed | meshed.as_ref().is_some_and(|meshed| meshed.changed);
-    wait_ready(plan, &server, &made, &scope).await?;
+        let is_first = plan.fleet.clusters.first().is_some_and(|first| first.name == plan.spec.name);
+        let meshed = async {
+            let Some(mesh) = mesh else { return Ok(None) };
+            mesh::install(plan, mesh, mesh::Place { engine, nodes: &made, server: &server }, &scope).await.map(Some)
+        };
+        let quick = bootstraps_fast(plan.fleet.profile, &look.version);
+        // What is finished is not looked at again, so the add-ons come before; and workers join what has been
+        // written down.
+        let joined = async {
+            let ((), based) = tokio::try_join!(
+                control_plane::addons(plan, &server, printed.as_deref(), &scope),
+                install::base(engine, plan, &server, &control_plane, begun.handed(), quick, &scope),
+            )?;
+            begun.control(km, plan, &control_plane, &scope).await?;
+            let finished = begun.finish(km, plan, &server, &control_plane, &scope).await?;
+            Ok::<bool, Error>(based | finished | join_workers(km, plan, &scope, &control_plane, &made, &looks).await?)
+        };
+        // Nobody is given a kubeconfig that the cluster refuses.
+        let wrote = async {
+            begun.admit(plan, &server, &scope).await?;
+            let handed = begun.handed().map(|handed| handed.admin.as_str());
+            kubeconfig_entry::write(km, plan.spec.name.as_str(), is_first, &control_plane, handed, &scope).await
+        };
+        let (wrote, joined, sample, meshed) = tokio::try_join!(wrote, joined, install::addons(plan, &server, &scope), meshed,)?;
+        changed |= wrote | joined | sample.changed | meshed.as_ref().is_some_and(|meshed| meshed.changed);
+        wait_ready(plan, &server, &made, &scope).await?;
 
-    let report = ClusterReport {
-        name: plan.spec.name.to_string(),
-        context: plan.spec.name.context(),
-        kubernetes_version: look.version.to_string(),
-        image: plan.image.reference.clone(),
-        api_server: server.address().to_owned(),
-        nodes: made.into_iter().map(|node| node.name).collect(),
-        pool: plan.pool.clone(),
-        sample_address: sample.value,
-        changed,
-        took: since.elapsed(),
+        let report = ClusterReport {
+            name: plan.spec.name.to_string(),
+            context: plan.spec.name.context(),
+            kubernetes_version: look.version.to_string(),
+            image: plan.image.reference.clone(),
+            api_server: server.address().to_owned(),
+            nodes: made.into_iter().map(|node| node.name).collect(),
+            pool: plan.pool.clone(),
+            sample_address: sample.value,
+            changed,
+            took: since.elapsed(),
+        };
+        Ok(Built { report, server, mesh: meshed })
     };
-    Ok(Built { report, server, mesh: meshed })
+    // Of a node that ends from here on what waits for Kubernetes in it would not hear.
+    alive::while_they_run(engine, &names, finished).await
 }
 
 /// Creates and starts every node container, all at once.

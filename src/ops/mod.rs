@@ -4,6 +4,7 @@
 //! undo beside it. Labels on containers and networks are the only memory, so a step that was
 //! interrupted anywhere is finished by running it again.
 
+mod alive;
 mod api_server;
 mod boot;
 mod bootstrap;

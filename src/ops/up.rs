@@ -14,6 +14,7 @@ use crate::domain::net::ranges::AddrRanges;
 use crate::domain::node::Profile;
 use crate::engine::{ContainerInfo, ContainerState, Engine};
 
+use super::alive;
 use super::api_server;
 use super::cluster::{self, Built, ClusterPlan};
 use super::context::{Kindmesh, Outcome, Scope};
@@ -144,7 +145,8 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
 
     // What cannot become smaller keeps no mesh from coming about.
     let shrunk = resize::shrink(km, fleet, &mut built, &scope).await;
-    let joined = mesh::join(km, fleet, &built, &scope).await?;
+    let nodes: Vec<&str> = built.iter().flat_map(|built| built.report.nodes.iter().map(String::as_str)).collect();
+    let joined = alive::while_they_run(engine, &nodes, mesh::join(km, fleet, &built, &scope)).await?;
     shrunk?;
     let mut clusters: Vec<ClusterReport> = built.into_iter().map(|built| built.report).collect();
     for cluster in &mut clusters {
