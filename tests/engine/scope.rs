@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
@@ -65,6 +66,19 @@ pub async fn connect() -> Arc<dyn Engine> {
         Ok(engine) => engine,
         Err(error) => panic!("these tests need an engine: {error}"),
     }
+}
+
+/// What `look` finds, as soon as it finds it; panics when that takes longer than engines take to hear of their containers.
+pub async fn settled<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let looks = async {
+        loop {
+            match look().await {
+                Some(found) => return found,
+                None => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), looks).await.unwrap_or_else(|_| panic!("not within 20 s: {what}"))
 }
 
 /// A stream of these bytes.
