@@ -1,17 +1,13 @@
 //! On a real engine: the program killed at every step, calls of the socket that go wrong, set-ups by the hundred.
 
-use std::cell::Cell;
-use std::process::Command;
 use std::time::Duration;
-
-use kindmesh::domain::labels;
-use kindmesh::engine::ContainerInfo;
-use kindmesh::engine::connect::{ConnectOptions, connect};
 
 use crate::calls::Fault;
 use crate::proxy::Proxy;
 use crate::real::{Moment, Real};
 use crate::{report, socket};
+
+mod restarts;
 
 const ONE_NODE: &str = "clusters: 1\naddons: {metallb: false}\n";
 const MESH: &str = "clusters: 2\nmesh: {}\n";
@@ -133,82 +129,4 @@ async fn a_real_engines_socket_that_fails_is_survived() {
         failures.extend(told.and(mended).err().map(|why| format!("{what}: {why}")));
     }
     tokio::task::block_in_place(|| real.row("real engine's socket, up", cases.len(), &failures));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a mesh of two clusters, all of it restarted; `make faults` runs it"]
-async fn containers_that_all_restart_elsewhere_are_a_fleet_again() {
-    let real = tokio::task::block_in_place(|| Real::new("kfmoved", MESH));
-    let engine = connect(&ConnectOptions::to_host(format!("unix://{}", real.socket().display()))).await.unwrap();
-    let label = [format!("{}={}", labels::FLEET, real.name)];
-    let attempt = async {
-        tokio::task::block_in_place(|| real.comes())?;
-        let mut nodes = engine.list_containers(&label).await.unwrap();
-        let addresses = |nodes: &[ContainerInfo]| -> Vec<_> {
-            nodes.iter().map(|node| (node.name.clone(), node.networks.values().find_map(|at| at.ipv4))).collect()
-        };
-        let before = addresses(&nodes);
-        for node in &nodes {
-            engine.stop_container(&node.id, 5).await.map_err(|error| error.to_string())?;
-        }
-        // The one that was first comes last: an engine hands out the lowest free address.
-        nodes.reverse();
-        nodes.sort_by_key(|node| std::cmp::Reverse(node.networks.values().find_map(|at| at.ipv4)));
-        for node in &nodes {
-            engine.start_container(&node.id).await.map_err(|error| error.to_string())?;
-        }
-        if addresses(&engine.list_containers(&label).await.unwrap()) == before {
-            return Err("no address has moved: this tests nothing".to_owned());
-        }
-        tokio::task::block_in_place(|| {
-            real.comes()?;
-            real.verifies()?;
-            real.goes()
-        })
-    };
-    let failures: Vec<String> = attempt.await.err().into_iter().collect();
-    tokio::task::block_in_place(|| real.row("all containers restarted, addresses moved", 1, &failures));
-}
-
-#[test]
-#[ignore = "restarts the engine, under whatever else it runs; `make faults` runs it"]
-fn an_engine_that_restarts_is_survived() {
-    let script = |arguments: &[&str]| {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/engine");
-        let output = Command::new(path).args(arguments).output().unwrap();
-        assert!(output.status.success(), "scripts/engine {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    };
-    let owner = script(&["owner"]);
-    let engine = owner.split('-').next().unwrap_or_default().to_owned();
-    assert!(["20", "28"].contains(&engine.as_str()), "only an engine that was started here can be restarted, and this one is '{owner}'");
-    let real = Real::new("kfrestart", ONE_NODE);
-    let (mut tried, mut failures) = (0, Vec::new());
-    let stopped = Cell::new(false);
-    let mut attempt = |what: &str, before: &dyn Fn()| {
-        stopped.set(false);
-        before();
-        tried += usize::from(stopped.get());
-        script(&["start", &engine]);
-        failures.extend(real.mends().err().map(|why| format!("{what}: {why}")));
-    };
-    let stop = || {
-        script(&["stop"]);
-        stopped.set(true);
-    };
-    attempt("under a fleet that is up", &|| {
-        real.comes().unwrap();
-        stop();
-    });
-    for boundary in [7, 14] {
-        // Whatever it says: it cannot go on without an engine.
-        attempt(&format!("at boundary {boundary} of up"), &|| {
-            real.watched(&UP, |passed| {
-                if passed == boundary {
-                    stop();
-                }
-            });
-        });
-    }
-    real.row("engine restarted in the middle", tried, &failures);
 }

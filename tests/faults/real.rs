@@ -106,7 +106,7 @@ impl Real {
     pub fn killed(&self, arguments: &[&str], moment: Moment) -> Option<String> {
         const KILL: i32 = 9;
         let (passed, ended) = self.follow(arguments, |passed, child| {
-            if passed != moment.boundary {
+            if passed.len() != moment.boundary {
                 return true;
             }
             std::thread::sleep(moment.after);
@@ -117,8 +117,8 @@ impl Real {
         (ended.signal() == Some(KILL)).then(|| passed.last().cloned().unwrap_or_default())
     }
 
-    /// Runs it to its end, and tells how many boundaries it has passed, at each of them.
-    pub fn watched(&self, arguments: &[&str], told: impl Fn(usize)) {
+    /// Runs it to its end, and tells which boundaries it has passed, at each of them.
+    pub fn watched(&self, arguments: &[&str], told: impl Fn(&[String])) {
         self.follow(arguments, |passed, _| {
             told(passed);
             true
@@ -126,7 +126,7 @@ impl Real {
     }
 
     /// Runs it as long as `go_on` says so at each boundary, and until it ends: what it passed, and how it ended.
-    fn follow(&self, arguments: &[&str], mut go_on: impl FnMut(usize, &mut Child) -> bool) -> (Vec<String>, ExitStatus) {
+    fn follow(&self, arguments: &[&str], mut go_on: impl FnMut(&[String], &mut Child) -> bool) -> (Vec<String>, ExitStatus) {
         let mut child = self.command(arguments).args(["-o", "json"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut passed = Vec::new();
         for line in BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok) {
@@ -135,7 +135,7 @@ impl Real {
                 continue;
             }
             passed.push(format!("{} {}", event["event"].as_str().unwrap_or_default(), event["step"].as_str().unwrap_or_default()));
-            if !go_on(passed.len(), &mut child) {
+            if !go_on(&passed, &mut child) {
                 break;
             }
         }
