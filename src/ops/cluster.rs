@@ -119,7 +119,7 @@ pub(super) async fn ensure(km: &Kindmesh, plan: &ClusterPlan<'_>, mesh: Option<&
         Ok(Built { report, server, mesh: meshed })
     };
     // Of a node that ends from here on what waits for Kubernetes in it would not hear.
-    alive::while_they_run(engine, &names, finished).await
+    alive::while_they_run(engine, &names, &scope, finished).await
 }
 
 /// Creates and starts every node container, all at once.

@@ -131,7 +131,7 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
                 give_up_unstarted(engine, fleet).await?;
             }
             // What is remembered of the engine is no longer so: found out again, once.
-            Err(error) if remembered && error.kind() == ErrorKind::Engine => {
+            Err(error) if remembered && error.kind() == ErrorKind::Engine && none_started(engine, fleet, &inventory).await => {
                 remembered = false;
                 scope.warn("start nodes", format!("{}; finding out again what the engine can do", error.one_line()));
                 probe_memory::forget(km, &ground.facts);
@@ -146,7 +146,7 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
     // What cannot become smaller keeps no mesh from coming about.
     let shrunk = resize::shrink(km, fleet, &mut built, &scope).await;
     let nodes: Vec<&str> = built.iter().flat_map(|built| built.report.nodes.iter().map(String::as_str)).collect();
-    let joined = alive::while_they_run(engine, &nodes, mesh::join(km, fleet, &built, &scope)).await?;
+    let joined = alive::while_they_run(engine, &nodes, &scope, mesh::join(km, fleet, &built, &scope)).await?;
     shrunk?;
     let mut clusters: Vec<ClusterReport> = built.into_iter().map(|built| built.report).collect();
     for cluster in &mut clusters {
@@ -207,6 +207,13 @@ async fn make_network(engine: &dyn Engine, fleet: &Fleet, scope: &Scope) -> Resu
     // The engine may just have chosen the subnet.
     preflight::check_subnets(fleet, &made.0)?;
     Ok(made)
+}
+
+/// Whether the engine answers, and of the fleet's nodes none has run but those that were there before.
+async fn none_started(engine: &dyn Engine, fleet: &Fleet, before: &Inventory) -> bool {
+    let Ok(now) = Inventory::read(engine).await else { return false };
+    let mut made = now.of_fleet(&fleet.name).flat_map(|(_, nodes)| nodes).filter(|node| before.node(&node.name).is_none());
+    made.all(|node| node.state == ContainerState::Created)
 }
 
 /// Removes the fleet's containers that never ran: they belong to a network that is gone.

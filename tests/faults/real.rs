@@ -97,7 +97,7 @@ impl Real {
 
     /// Runs it to its end. Returns the boundaries that it passes: `started start nodes`.
     pub fn boundaries(&self, arguments: &[&str]) -> Vec<String> {
-        let (passed, ended) = self.follow(arguments, |_, _| true);
+        let (passed, ended, _) = self.follow(arguments, |_, _| true);
         assert!(ended.success(), "kindmesh {arguments:?} failed: {ended}");
         passed
     }
@@ -105,7 +105,7 @@ impl Real {
     /// Runs it and kills it at a moment. Returns the boundary it was killed at; none when it ended before.
     pub fn killed(&self, arguments: &[&str], moment: Moment) -> Option<String> {
         const KILL: i32 = 9;
-        let (passed, ended) = self.follow(arguments, |passed, child| {
+        let (passed, ended, _) = self.follow(arguments, |passed, child| {
             if passed.len() != moment.boundary {
                 return true;
             }
@@ -117,20 +117,25 @@ impl Real {
         (ended.signal() == Some(KILL)).then(|| passed.last().cloned().unwrap_or_default())
     }
 
-    /// Runs it to its end, and tells which boundaries it has passed, at each of them.
-    pub fn watched(&self, arguments: &[&str], told: impl Fn(&[String])) {
-        self.follow(arguments, |passed, _| {
+    /// Runs it to its end, and tells which boundaries it has passed, at each of them. The error that it ended with.
+    pub fn watched(&self, arguments: &[&str], told: impl Fn(&[String])) -> Option<String> {
+        let went_on = |passed: &[String], _: &mut Child| {
             told(passed);
             true
-        });
+        };
+        let (_, ended, error) = self.follow(arguments, went_on);
+        (!ended.success()).then(|| error.to_string())
     }
 
-    /// Runs it as long as `go_on` says so at each boundary, and until it ends: what it passed, and how it ended.
-    fn follow(&self, arguments: &[&str], mut go_on: impl FnMut(&[String], &mut Child) -> bool) -> (Vec<String>, ExitStatus) {
+    /// Runs it as long as `go_on` says so at each boundary, and until it ends: what it passed, how it ended, and its error.
+    fn follow(&self, arguments: &[&str], mut go_on: impl FnMut(&[String], &mut Child) -> bool) -> (Vec<String>, ExitStatus, Value) {
         let mut child = self.command(arguments).args(["-o", "json"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut passed = Vec::new();
+        let (mut passed, mut error) = (Vec::new(), Value::Null);
         for line in BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok) {
             let event: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
+            if event.get("error").is_some_and(Value::is_object) {
+                error = event["error"].clone();
+            }
             if !matches!(event["event"].as_str(), Some("started" | "finished")) {
                 continue;
             }
@@ -140,7 +145,7 @@ impl Real {
             }
         }
         let ended = child.wait().unwrap();
-        (passed, ended)
+        (passed, ended, error)
     }
 
     /// Notes what was tried and survived on this engine.

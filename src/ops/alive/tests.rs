@@ -1,3 +1,6 @@
+use std::sync::Arc;
+
+use super::super::context::Kindmesh;
 use super::*;
 use crate::domain::container::ContainerSpec;
 use crate::engine::EngineErrorKind;
@@ -27,7 +30,8 @@ async fn beside(engine: &FakeEngine, then: impl Future<Output = ()>) -> (Result<
         tokio::time::sleep(WORK).await;
         Ok("done")
     };
-    let (done, ()) = tokio::join!(while_they_run(engine, &["a", "b"], work), then);
+    let scope = Kindmesh::new(Arc::new(FakeEngine::new())).cluster_scope("c");
+    let (done, ()) = tokio::join!(while_they_run(engine, &["a", "b"], &scope, work), then);
     (done, begun.elapsed())
 }
 
@@ -55,18 +59,23 @@ async fn a_node_that_is_removed_ends_the_work() {
     assert_eq!(done.unwrap_err().to_string(), "node a was removed while it was worked on");
 }
 
-/// Paused, and refused or broken off for a while: none of that is a node's end.
+/// Refused or broken off for a while, and paused: none of that is a node's end.
 #[tokio::test(start_paused = true)]
 async fn what_heals_ends_nothing() {
     let engine = engine().await;
-    engine.fault(When::Verb(Verb::WaitContainer, 1), broken());
-    engine.fault(When::Verb(Verb::InspectContainer, 1), broken());
+    engine.fault(When::Every(Verb::WaitContainer), broken());
+    // Of each node's first four looks the third alone is answered.
+    for look in [1, 2, 3, 4, 7, 8] {
+        engine.fault(When::Verb(Verb::InspectContainer, look), broken());
+    }
     let (done, took) = beside(&engine, async {
         engine.pause_container("a").await.unwrap();
+        tokio::time::sleep(WORK / 2).await;
         engine.unpause_container("a").await.unwrap();
     })
     .await;
     assert_eq!((done.unwrap(), took), ("done", WORK));
+    assert!(engine.count(Verb::InspectContainer) > 100);
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,6 +86,28 @@ async fn an_engine_that_is_gone_ends_the_work() {
     let (done, took) = beside(&engine, async {}).await;
     let error = done.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Engine);
-    assert!(error.to_string().starts_with("the engine of node "), "{error}");
+    assert!(error.to_string().starts_with("the engine has gone while node "), "{error}");
     assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_falls_silent_ends_the_work() {
+    let engine = engine().await;
+    engine.fault(When::Every(Verb::InspectContainer), Fault::Delay(WORK));
+    let (done, took) = beside(&engine, async {}).await;
+    let error = done.unwrap_err();
+    assert!(error.one_line().contains("no answer within 20 s"), "{}", error.one_line());
+    assert!(took < Duration::from_secs(120), "{took:?}");
+}
+
+#[tokio::test]
+async fn what_has_become_of_a_node() {
+    let mut info = engine().await.inspect_container("a").await.unwrap();
+    info.started = Some(7);
+    assert_eq!((over(&info, None), over(&info, Some(7))), (None, None));
+    assert_eq!(over(&info, Some(6)).as_deref(), Some("crashed and was started again"));
+    info.state = ContainerState::Restarting;
+    assert_eq!(over(&info, Some(7)).as_deref(), Some("crashed"));
+    (info.state, info.exit_code) = (ContainerState::Exited, Some(137));
+    assert_eq!(over(&info, Some(7)).as_deref(), Some("ended with exit code 137"));
 }

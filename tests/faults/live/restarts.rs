@@ -102,14 +102,19 @@ impl Restarts {
     fn at(&mut self, place: &str, reached: impl Fn(&[String]) -> bool) {
         let what = format!("at {place} of up");
         let stopped = Cell::new(None);
-        self.real.watched(&UP, |passed| {
+        let error = self.real.watched(&UP, |passed| {
             if reached(passed) {
                 script(&["stop"]);
                 stopped.set(Some(Instant::now()));
             }
         });
         let after = stopped.get().map(|stopped| stopped.elapsed());
+        println!("{what}: it said {}", error.as_deref().unwrap_or("nothing"));
         self.failures.extend(after.filter(|after| *after > SOON).map(|after| format!("{what}: it went on for {} s", after.as_secs())));
+        // A node that has gone with its engine, or the engine itself; and not that it was looked for in vain.
+        if !error.as_deref().is_some_and(|error| error.contains(&self.real.name) || error.contains("engine")) {
+            self.failures.push(format!("{what}: it said {error:?}"));
+        }
         self.mends(&what, after.is_some());
     }
 
