@@ -5,6 +5,7 @@
 
 # Called only while no engine of ours runs.
 clean_leftovers() {
+  thaw
   reap_shims
   detach_mounts
   # A daemon refuses to start beside a pid file whose number lives again, and waits for sockets nobody serves.
@@ -19,6 +20,14 @@ clean_leftovers() {
     drop_chains iptables
     drop_chains ip6tables
   fi
+}
+
+# With control groups of version 1 what is frozen does not end, not even by SIGKILL, and shims wait for it.
+thaw() {
+  local state
+  for state in $(find /sys/fs/cgroup/freezer/docker -name freezer.state 2>/dev/null); do
+    [ "$(cat "$state" 2>/dev/null)" = THAWED ] || echo THAWED 2>/dev/null >"$state" || true
+  done
 }
 
 # runs_in KIND NAME: whether a process of that name shares our namespace of that kind (net, mnt).

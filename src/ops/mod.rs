@@ -48,6 +48,7 @@ mod rest;
 mod selection;
 mod service_network;
 mod status;
+mod thaw;
 mod up;
 
 pub use crate::domain::proxy::ProxySettings;

@@ -1,5 +1,6 @@
 //! Containers removed with what belongs to them: volumes, kubeconfig entries, notes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -12,7 +13,7 @@ use super::context::{Kindmesh, Outcome, Scope};
 use super::error::{Error, ErrorKind, Result};
 use super::inventory::{Inventory, role};
 use super::report::DownReport;
-use super::{kubeconfig_entry, pool, resize};
+use super::{kubeconfig_entry, pool, resize, thaw};
 
 /// Killing and removing a node takes about a second; an engine under load is given time.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -36,9 +37,9 @@ pub(super) async fn remove_containers(km: &Kindmesh, containers: &[ContainerInfo
             let entries = kubeconfig_entry::remove(km, &ending(engine, containers).await?).await;
             let leases = pool::remove_of(containers);
             let (markers, nodes): (Vec<_>, Vec<_>) = containers.iter().partition(|container| pool::is_marker(container));
-            let mut results = join_all(nodes.iter().map(|container| remove_one(engine, container))).await;
+            let mut results = join_all(nodes.iter().map(|container| remove_one(&km.engine, container))).await;
             if results.iter().all(Result::is_ok) {
-                results.extend(join_all(markers.iter().map(|container| remove_one(engine, container))).await);
+                results.extend(join_all(markers.iter().map(|container| remove_one(&km.engine, container))).await);
             }
             let gone: Vec<&ContainerInfo> =
                 nodes.iter().copied().zip(&results).filter(|(_, result)| result.is_ok()).map(|(node, _)| node).collect();
@@ -87,7 +88,7 @@ async fn ending(engine: &dyn Engine, going: &[ContainerInfo]) -> Result<Vec<Stri
 }
 
 /// Removes one container and the anonymous volumes it had. Returns how many volumes went.
-async fn remove_one(engine: &dyn Engine, container: &ContainerInfo) -> Result<usize> {
+async fn remove_one(engine: &Arc<dyn Engine>, container: &ContainerInfo) -> Result<usize> {
     let volumes = match engine.inspect_container(&container.id).await {
         // A named volume is somebody's own; only anonymous ones belong to the container.
         Ok(info) => info.volumes.into_iter().filter(|name| is_anonymous(name)).collect::<Vec<_>>(),
@@ -98,7 +99,7 @@ async fn remove_one(engine: &dyn Engine, container: &ContainerInfo) -> Result<us
     loop {
         // Asked again now and then: an engine may answer before it is done, and has answered without doing it.
         if looks % LOOKS_PER_REMOVAL == 0 {
-            match engine.remove_container(&container.id).await {
+            match thaw::end(engine, container, thaw::End::Remove).await {
                 Err(error) if !error.is_not_found() => return Err(error.into()),
                 _ => {}
             }

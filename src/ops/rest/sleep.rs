@@ -1,6 +1,7 @@
 //! Putting a fleet to rest: all its nodes at once, and back to none half done by doing it again.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -12,6 +13,7 @@ use crate::ops::context::{Kindmesh, Outcome, Scope};
 use crate::ops::error::{Error, ErrorKind, Result, first_of};
 use crate::ops::lock;
 use crate::ops::mesh::members;
+use crate::ops::thaw;
 
 /// Freezing or killing a node takes some tenths of a second; an engine under load is given time.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -65,7 +67,7 @@ async fn pause_alone(km: &Kindmesh, fleet: &FleetName) -> Result<RestReport> {
 
 async fn stop_alone(km: &Kindmesh, fleet: &FleetName, options: &StopOptions) -> Result<RestReport> {
     let clusters = nodes_of(km, fleet).await?;
-    let (engine, scope) = (km.engine.as_ref(), km.fleet_scope());
+    let (engine, scope) = (&km.engine, km.fleet_scope());
     let deadline = DEADLINE + options.grace;
     let to_stop =
         |node: &ContainerInfo| matches!(node.state, ContainerState::Running | ContainerState::Paused | ContainerState::Restarting);
@@ -74,16 +76,12 @@ async fn stop_alone(km: &Kindmesh, fleet: &FleetName, options: &StopOptions) -> 
     Ok(report(km, fleet, RestState::Stopped, &clusters, &changed))
 }
 
-async fn stop_one(engine: &dyn Engine, node: &ContainerInfo, grace: Duration) -> Result<()> {
+async fn stop_one(engine: &Arc<dyn Engine>, node: &ContainerInfo, grace: Duration) -> Result<()> {
     // Not every engine delivers signals to what is suspended.
     if node.state == ContainerState::Paused {
         engine.unpause_container(&node.id).await?;
     }
-    match u32::try_from(grace.as_secs()).unwrap_or(u32::MAX) {
-        // systemd in a node takes many seconds to end everything in order, for nothing that is needed later.
-        0 => engine.kill_container(&node.id, "SIGKILL").await?,
-        grace => engine.stop_container(&node.id, grace).await?,
-    }
+    thaw::end(engine, node, thaw::End::Stop(u32::try_from(grace.as_secs()).unwrap_or(u32::MAX))).await?;
     engine.wait_container(&node.id).await?;
     Ok(())
 }

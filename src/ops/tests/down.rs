@@ -1,7 +1,7 @@
 use super::{container, engine, kindmesh, names, node};
 use crate::domain::labels;
-use crate::engine::EngineErrorKind;
 use crate::engine::fake::{Fault, Verb, When};
+use crate::engine::{Engine as _, EngineErrorKind};
 use crate::ops::ErrorKind;
 
 #[tokio::test]
@@ -66,4 +66,45 @@ async fn all_takes_every_fleet_and_helpers_but_not_kinds() {
     container(&engine, "left", "bridge", &[(labels::HELPER, "probe")]).await;
     kindmesh(&engine).down_all().await.unwrap();
     assert_eq!(names(&engine), ["kinds-control-plane"]);
+}
+
+/// What engines of every version say of a container with frozen processes.
+const UNKILLABLE: &str = "cannot remove container \"a1\": could not kill: tried to kill container, but did not receive an exit event";
+
+#[tokio::test]
+async fn what_is_frozen_is_let_go_on_and_removed() {
+    let engine = engine();
+    node(&engine, "a1", Some("a"), "bridge").await;
+    engine.fault(When::Verb(Verb::RemoveContainer, 1), Fault::Fail(EngineErrorKind::Failed, UNKILLABLE.to_owned()));
+    let id = engine.inspect_container("a1-control-plane").await.unwrap().id;
+    let helped = async {
+        loop {
+            for helper in engine.containers().iter().filter(|one| one.labels.contains_key(labels::HELPER) && one.exit_code.is_none()) {
+                let spec = engine.container_spec(&helper.name).unwrap();
+                assert_eq!((spec.image.as_str(), spec.network.as_str(), spec.privileged), (super::IMAGE, "none", false));
+                assert_eq!(spec.entrypoint.unwrap().last(), Some(&id), "it is about that node alone");
+                engine.end_container(&helper.name, 0);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    let (km, fleet) = (kindmesh(&engine), "a".parse().unwrap());
+    let report = tokio::select! {
+        report = km.down(&fleet) => report.unwrap(),
+        () = helped => unreachable!("helpers go on for ever"),
+    };
+    assert_eq!(report.containers, ["a1-control-plane"]);
+    assert!(engine.containers().is_empty(), "neither node nor helper is left");
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_let_go_on_the_engines_words_are_told() {
+    let engine = engine();
+    node(&engine, "a1", Some("a"), "bridge").await;
+    engine.fault(When::Verb(Verb::RemoveContainer, 1), Fault::Fail(EngineErrorKind::Failed, UNKILLABLE.to_owned()));
+    // As where control groups have version 2.
+    engine.on_create(|_, spec| if spec.mounts.is_empty() { Ok(()) } else { Err("bind source path does not exist".to_owned()) });
+    let error = kindmesh(&engine).down(&"a".parse().unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains("did not receive an exit event"), "{error}");
+    assert_eq!(names(&engine), ["a1-control-plane"]);
 }
