@@ -69,10 +69,18 @@ async fn kind_lists_exports_and_deletes_our_clusters() {
     assert_eq!((up["clusters"][0]["changed"].clone(), up["clusters"][1]["changed"].clone()), (true.into(), false.into()));
 }
 
-/// kind's kubeconfig works, and its logs are complete.
+/// kind's kubeconfigs work, the one for nodes and the one for this machine, and its logs are complete.
 async fn reads_and_exports(bench: &Bench, kind: &Kind, kubeconfig: &str) {
     let script = format!("cat > /tmp/kind.conf <<'EOF'\n{kubeconfig}\nEOF\nkubectl --kubeconfig /tmp/kind.conf get nodes -o name");
     assert_eq!(bench.in_node("both2-control-plane", &script).await, (0, "node/both1-control-plane\n".to_owned()));
+
+    // kind finds the way from here by the port that the engine tells of the node.
+    let ordinary = kube::config::Kubeconfig::from_yaml(&kind.ok(&["get", "kubeconfig", "--name", "both1"])).expect("a kubeconfig");
+    let config = kube::Config::from_custom_kubeconfig(ordinary, &kube::config::KubeConfigOptions::default()).await.expect("an entry");
+    let nodes: kube::Api<k8s_openapi::api::core::v1::Node> = kube::Api::all(kube::Client::try_from(config).expect("a client"));
+    let nodes = nodes.list(&kube::api::ListParams::default()).await.expect("nodes").items;
+    let names: Vec<Option<String>> = nodes.into_iter().map(|node| node.metadata.name).collect();
+    assert_eq!(names, [Some("both1-control-plane".to_owned())]);
 
     let logs = bench.dir.path().join("logs");
     kind.ok(&["export", "logs", logs.to_str().unwrap(), "--name", "both1"]);

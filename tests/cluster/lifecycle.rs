@@ -15,8 +15,11 @@ async fn up_status_sample_up_again_down() {
     let bench = Bench::new("life").await;
     bench.fleet_file("clusterPrefix: life\nclusters: 2\naddons:\n  sample: true\n");
 
-    let up = bench.kindmesh(["up", "-f", "kindmesh.yaml", "-o", "json"]).json();
+    let ran = bench.kindmesh(["up", "-f", "kindmesh.yaml", "-o", "json"]);
+    let events: Vec<Value> = ran.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let up = ran.json();
     assert_eq!(up["changed"], true);
+    made_at_once(&events);
     let pools: Vec<(u32, u32)> = clusters(&up).iter().map(|cluster| range(&cluster["pool"])).collect();
     assert!(pools[0].1 < pools[1].0 || pools[1].1 < pools[0].0, "pools overlap: {up:#}");
 
@@ -36,7 +39,8 @@ async fn up_status_sample_up_again_down() {
         let number = u32::from(address.parse::<std::net::Ipv4Addr>().unwrap());
         assert!((pool.0..=pool.1).contains(&number), "{address} is not of the pool {}", cluster["pool"]);
         let page: Value = serde_json::from_str(&http_get(address, Duration::from_secs(20)).await).unwrap();
-        assert_eq!(page["cluster"], name);
+        assert_eq!((&page["cluster"], &page["node"]), (&Value::from(name), &Value::from(format!("{name}-control-plane"))));
+        assert!(page["pod"].as_str().is_some_and(|pod| pod.starts_with("echo-")), "{page}");
         let other = CLUSTERS.iter().find(|other| **other != name).unwrap();
         let page = bench.kubectl(other, &format!("-n kindmesh-sample exec deploy/echo -- /echo get http://{address}/")).await;
         assert_eq!(serde_json::from_str::<Value>(&page).unwrap()["cluster"], name, "from a pod of {other}");
@@ -145,6 +149,15 @@ async fn kill_up_when(bench: &Bench, node: &str, file: &str, first: &str) {
     child.wait().expect("reap it");
     let (code, seen) = bench.in_node(node, "ls /kind/kindmesh-bootstrapped").await;
     assert_ne!(code, 0, "{node} was finished before the kill: {seen}");
+}
+
+/// No cluster waits for another: the nodes of all are being started before the first API server answers.
+fn made_at_once(events: &[Value]) {
+    let is = |told: &Value, event: &str, step: &str| told["event"] == event && told["step"] == step;
+    let answered = events.iter().position(|told| is(told, "finished", "wait for the API server")).expect("an API server answers");
+    let started = events[..answered].iter().filter(|told| is(told, "started", "start nodes"));
+    let clusters: BTreeSet<&str> = started.filter_map(|told| told["cluster"].as_str()).collect();
+    assert_eq!(clusters, BTreeSet::from(CLUSTERS), "{events:#?}");
 }
 
 fn clusters(report: &Value) -> &Vec<Value> {

@@ -19,9 +19,10 @@ const LABEL: &str = "topology.istio.io/network";
 #[tokio::test(flavor = "multi_thread")]
 async fn every_failure_is_named_and_mended_and_calls_fail_over() {
     let mut bench = Bench::with_turns("fail", 2).await;
-    // A network of its own: a node that was cut off it gets its address back.
+    // A network of its own: a node that was cut off it gets its address back. And reduced privileges: redirection by
+    // iptables, mutual TLS and failover need no others.
     bench.mesh_file(
-        "clusterPrefix: fail\nclusters: 2\nnetwork:\n  name: fail-net\n  subnet: 172.30.24.0/24\n\
+        "clusterPrefix: fail\nclusters: 2\nprivileges: reduced\nnetwork:\n  name: fail-net\n  subnet: 172.30.24.0/24\n\
          mesh:\n  egressGateway: true\n  istio:\n    operator: operator.yaml\n    valuesFiles: [values.yaml]\n    \
          values: {meshConfig: {accessLogEncoding: JSON}}\n",
     );
@@ -29,6 +30,7 @@ async fn every_failure_is_named_and_mended_and_calls_fail_over() {
         std::fs::write(bench.dir.path().join(file), text).expect("write a file");
     }
     let made = bench.mesh_up();
+    assert_eq!(made["privileges"], "reduced");
     green(&serde_json::from_value(made["mesh"]["proof"].clone()).expect("a proof"), &BOTH);
     own_settings(&bench, &made).await;
     bench.settled();
@@ -42,6 +44,8 @@ async fn every_failure_is_named_and_mended_and_calls_fail_over() {
     bench.done("network labels");
     injection(&bench).await;
     bench.done("injection");
+    plain_text(&bench).await;
+    bench.done("plain text");
     announcement(&bench).await;
     bench.done("announcement");
     different_roots(&bench).await;
@@ -157,6 +161,13 @@ async fn injection(bench: &Bench) {
     }
     bench.unproven(Cause::NotInjected, "fail1", &["pod sample/curl-", "has no proxy"]).await;
     bench.unproven(Cause::NotInjected, "fail2", &["pod sample/helloworld-v2-", "has no proxy"]).await;
+    up(bench);
+}
+
+/// Servers that nobody tells to refuse plain text any more. Their proxies hear of it a moment later.
+async fn plain_text(bench: &Bench) {
+    bench.kubectl("fail2", "-n sample delete peerauthentication default").await;
+    bench.unproven(Cause::PlaintextAccepted, "fail2", &["pod helloworld-v2-", "answers plain text"]).await;
     up(bench);
 }
 

@@ -1,6 +1,9 @@
 //! Roots: made, read in every form, refused; and what they issue and keep.
 
 use base64::Engine as _;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::prelude::FromDer as _;
 
 use super::*;
 
@@ -42,6 +45,35 @@ fn what_is_made_is_what_istio_asks_for() {
     assert!(bundle.ca_key.expose().starts_with("-----BEGIN PRIVATE KEY-----\n"));
     assert_eq!(signing.fingerprint.len(), 32 * 3 - 1);
     assert_eq!(chain.expires(), Some(signing.not_after));
+}
+
+/// The key identifiers in a certificate: its own, and its issuer's.
+fn key_identifiers(x509: &X509Certificate<'_>) -> [Option<Vec<u8>>; 2] {
+    let mut found = [None, None];
+    for extension in x509.iter_extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::SubjectKeyIdentifier(id) => found[0] = Some(id.0.to_vec()),
+            ParsedExtension::AuthorityKeyIdentifier(id) => found[1] = id.key_identifier.as_ref().map(|id| id.0.to_vec()),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn an_intermediate_signs_leaves_alone_and_names_the_key_of_its_root() {
+    // The second's identifier is openssl's, which makes another one of a key.
+    for root in [root(), Root::from_pem(RSA_ROOT, RSA_KEY, now()).unwrap()] {
+        let bundle = root.issue(&fleet(), &cluster("east"), now()).unwrap();
+        let (signing, top) = (bundle.signing_der().unwrap(), bundle.root_ders().unwrap().remove(0));
+        let [signing, top] = [&signing, &top].map(|der| X509Certificate::from_der(der).unwrap().1);
+        let constraints = signing.basic_constraints().unwrap().unwrap().value;
+        assert_eq!((constraints.ca, constraints.path_len_constraint), (true, Some(0)));
+        assert!(signing.extended_key_usage().unwrap().is_none(), "istiod and Go would hold every leaf to it");
+        let ([own, issuer], [above, _]) = (key_identifiers(&signing), key_identifiers(&top));
+        assert!(own.is_some() && own != above, "{own:?}");
+        assert!(above.is_some() && issuer == above, "{issuer:?} is not {above:?}");
+    }
 }
 
 #[test]
