@@ -7,6 +7,7 @@ use crate::proxy::Proxy;
 use crate::real::{Moment, Real};
 use crate::{report, socket};
 
+mod all;
 mod restarts;
 
 const ONE_NODE: &str = "clusters: 1\naddons: {metallb: false}\n";

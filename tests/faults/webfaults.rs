@@ -28,6 +28,8 @@ pub enum WebFault {
     Cut,
     /// The answer takes two seconds.
     Slow,
+    /// The answer takes six seconds: longer than a single look at `/readyz` is waited for.
+    Late,
     /// A watch that ends as soon as it begins.
     Closed,
     /// A watch that says that it is too old.
@@ -130,8 +132,9 @@ impl WebFault {
                 client.flush().await?;
                 return Ok(false);
             }
-            Self::Slow => {
-                tokio::time::sleep(Duration::from_secs(2)).await;
+            Self::Slow | Self::Late => {
+                let seconds = if self == Self::Late { 6 } else { 2 };
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
                 (503, status(503, "ServiceUnavailable", "the server is starting"))
             }
             Self::Closed => {
@@ -169,6 +172,7 @@ impl fmt::Display for WebFault {
             Self::Reset => "connection reset",
             Self::Cut => "answer cut",
             Self::Slow => "slow",
+            Self::Late => "slower than is waited for",
             Self::Closed => "watch closed",
             Self::Expired => "watch expired",
         })
