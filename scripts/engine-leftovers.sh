@@ -25,9 +25,9 @@ clean_leftovers() {
 # With control groups of version 1 what is frozen does not end, not even by SIGKILL, and shims wait for it.
 thaw() {
   local state
-  for state in $(find /sys/fs/cgroup/freezer/docker -name freezer.state 2>/dev/null); do
+  find /sys/fs/cgroup/freezer/docker -name freezer.state 2>/dev/null | while read -r state; do
     [ "$(cat "$state" 2>/dev/null)" = THAWED ] || echo THAWED 2>/dev/null >"$state" || true
-  done
+  done || true
 }
 
 # runs_in KIND NAME: whether a process of that name shares our namespace of that kind (net, mnt).
