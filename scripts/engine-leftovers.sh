@@ -25,6 +25,8 @@ clean_leftovers() {
 # With control groups of version 1 what is frozen does not end, not even by SIGKILL, and shims wait for it.
 thaw() {
   local state
+  # What an engine that lives has paused stays so.
+  ! pgrep -x dockerd >/dev/null || return 0
   find /sys/fs/cgroup/freezer/docker -name freezer.state 2>/dev/null | while read -r state; do
     [ "$(cat "$state" 2>/dev/null)" = THAWED ] || echo THAWED 2>/dev/null >"$state" || true
   done || true

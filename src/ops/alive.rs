@@ -94,7 +94,7 @@ fn over(info: &ContainerInfo, since: Option<i64>) -> Option<String> {
         ContainerState::Removing => Some("is being removed".to_owned()),
         // Engines start a node that crashed once more.
         ContainerState::Restarting => Some("crashed".to_owned()),
-        _ => (since.is_some() && info.started != since).then(|| "crashed and was started again".to_owned()),
+        _ => (since.is_some() && info.started != since).then(|| "was started anew".to_owned()),
     }
 }
 

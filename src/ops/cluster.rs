@@ -28,6 +28,7 @@ use super::kubeconfig_entry;
 use super::mesh::{self, MeshPlan};
 use super::nodes;
 use super::report::ClusterReport;
+use super::thaw;
 
 /// After it, one is told that nodes take their time to answer.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -168,7 +169,7 @@ async fn remake_interrupted(km: &Kindmesh, plan: &ClusterPlan<'_>, scope: &Scope
                     forget(km, plan, &node.name).await?;
                 }
                 scope.warn("replace interrupted nodes", format!("the bootstrap of {} was interrupted; it starts over", node.name));
-                engine.remove_container(&node.name).await?;
+                thaw::end(&km.engine, node, thaw::End::Remove).await?;
                 let Some(again) = plans.iter().find(|plan| plan.name == node.name) else { continue };
                 made[index] = nodes::ensure_one(km, plan, again, scope).await?.0;
                 // Its image need not be that of the node before it.

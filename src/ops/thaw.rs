@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::domain::container::ContainerSpec;
 use crate::domain::labels;
-use crate::engine::{ContainerInfo, Engine, EngineError};
+use crate::engine::{ContainerInfo, Engine, EngineError, EngineErrorKind};
 
 use super::privileges;
 
@@ -21,8 +21,9 @@ const FREEZER: &str = "/sys/fs/cgroup/freezer";
 /// What engines say of a container that did not end by SIGKILL: all of them, and older ones of one that is nearly gone.
 const UNKILLABLE: [&str; 2] = ["did not receive an exit event", "is zombie and can not be killed"];
 /// Lets everything go on that belongs to the container of the ID `$1`. Engines name its group by it, alone or as a part.
+/// What it let go on it prints.
 const SCRIPT: &str = r#"find /freezer -path "*$1*" -name freezer.state | while read -r state; do
-  grep -q THAWED "$state" || echo THAWED >"$state"
+  grep -q THAWED "$state" || { echo THAWED >"$state" && echo "$state"; }
 done"#;
 
 /// How a node is ended.
@@ -43,7 +44,11 @@ pub(super) async fn end(engine: &Arc<dyn Engine>, node: &ContainerInfo, how: End
         Err(error) if UNKILLABLE.iter().any(|words| error.message.contains(words)) => {
             tracing::debug!(node = node.name, %error, "letting go on what is frozen");
             match thaw(engine, node).await {
-                Ok(()) => how.of(engine.as_ref(), node).await,
+                // It may have ended by the first signal meanwhile.
+                Ok(()) => match how.of(engine.as_ref(), node).await {
+                    Err(error) if error.is_conflict() && matches!(how, End::Stop(_)) => Ok(()),
+                    ended => ended,
+                },
                 Err(why) => {
                     tracing::debug!(node = node.name, %why, "nothing was let go on");
                     Err(error)
@@ -60,7 +65,9 @@ pub(super) async fn end(engine: &Arc<dyn Engine>, node: &ContainerInfo, how: End
 /// Undo: none is needed; whoever froze the processes has died with them.
 async fn thaw(engine: &Arc<dyn Engine>, node: &ContainerInfo) -> Result<(), EngineError> {
     let mut labels = BTreeMap::from([(labels::HELPER.to_owned(), PURPOSE.to_owned())]);
-    labels.extend(node.labels.get(labels::FLEET).map(|fleet| (labels::FLEET.to_owned(), fleet.clone())));
+    // What a killed process leaves goes with the fleet, whoever removes it.
+    let of_fleet = |label: &&str| node.labels.get(*label).map(|value| ((*label).to_owned(), value.clone()));
+    labels.extend([labels::FLEET, labels::OWNER].iter().filter_map(of_fleet));
     let words = ["/bin/sh", "-c", SCRIPT, PURPOSE, &node.id];
     let spec = ContainerSpec {
         image: node.image.clone(),
@@ -71,7 +78,12 @@ async fn thaw(engine: &Arc<dyn Engine>, node: &ContainerInfo) -> Result<(), Engi
         mounts: BTreeMap::from([(FREEZER.to_owned(), "/freezer".to_owned())]),
         ..ContainerSpec::default()
     };
-    privileges::run(engine, spec).await.map(drop)
+    let let_go = privileges::run(engine, spec).await?;
+    if let_go.trim().is_empty() {
+        let nothing = "nothing was frozen, or nothing may be let go on";
+        return Err(EngineError::new("let go on what is frozen in", &node.name, EngineErrorKind::Failed, nothing));
+    }
+    Ok(())
 }
 
 // === impl End ===

@@ -210,7 +210,7 @@ async fn make_network(engine: &dyn Engine, fleet: &Fleet, scope: &Scope) -> Resu
 }
 
 /// Whether the engine answers, and of the fleet's nodes none has run but those that were there before.
-async fn none_started(engine: &dyn Engine, fleet: &Fleet, before: &Inventory) -> bool {
+pub(super) async fn none_started(engine: &dyn Engine, fleet: &Fleet, before: &Inventory) -> bool {
     let Ok(now) = Inventory::read(engine).await else { return false };
     let mut made = now.of_fleet(&fleet.name).flat_map(|(_, nodes)| nodes).filter(|node| before.node(&node.name).is_none());
     made.all(|node| node.state == ContainerState::Created)

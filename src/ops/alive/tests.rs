@@ -105,7 +105,7 @@ async fn what_has_become_of_a_node() {
     let mut info = engine().await.inspect_container("a").await.unwrap();
     info.started = Some(7);
     assert_eq!((over(&info, None), over(&info, Some(7))), (None, None));
-    assert_eq!(over(&info, Some(6)).as_deref(), Some("crashed and was started again"));
+    assert_eq!(over(&info, Some(6)).as_deref(), Some("was started anew"));
     info.state = ContainerState::Restarting;
     assert_eq!(over(&info, Some(7)).as_deref(), Some("crashed"));
     (info.state, info.exit_code) = (ContainerState::Exited, Some(137));

@@ -83,6 +83,7 @@ async fn what_is_frozen_is_let_go_on_and_removed() {
                 let spec = engine.container_spec(&helper.name).unwrap();
                 assert_eq!((spec.image.as_str(), spec.network.as_str(), spec.privileged), (super::IMAGE, "none", false));
                 assert_eq!(spec.entrypoint.unwrap().last(), Some(&id), "it is about that node alone");
+                engine.log(&helper.name, "/freezer/docker/a1/kubepods/freezer.state\n");
                 engine.end_container(&helper.name, 0);
             }
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;

@@ -2,13 +2,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{IMAGE, engine, kindmesh, without_a_capability};
+use crate::domain::container::ContainerSpec;
 use crate::domain::fleet::{Fleet, Privileges};
 use crate::domain::labels;
 use crate::domain::node::Profile;
-use crate::engine::Engine;
-use crate::engine::fake::FakeEngine;
+use crate::engine::fake::{FakeEngine, Fault, Verb, When};
+use crate::engine::{Engine, EngineErrorKind};
 use crate::event::{Event, EventKind, Recorder};
 use crate::ops::inventory::Inventory;
+use crate::ops::up::none_started;
 use crate::ops::{ErrorKind, Kindmesh, Result, privileges};
 
 /// What the first process of a host without SYS_RESOURCE says of itself.
@@ -112,4 +114,22 @@ async fn what_killed_probes_of_a_fleet_left_is_removed_and_nothing_of_others() {
     }
     privileges::clear(engine.as_ref(), &fleet).await.unwrap();
     assert_eq!(super::names(&engine), ["leased", "looked", "other"]);
+}
+
+/// What a profile that is refused leaves: nothing, or what was never started. Anything else is no refusal.
+#[tokio::test]
+async fn a_profile_is_doubted_only_while_nothing_has_started_with_it() {
+    let engine = engine();
+    let fleet = Fleet::builder("f").cluster_prefix("f").clusters(2).build().unwrap();
+    super::node(&engine, "f1", Some("f"), "bridge").await;
+    let before = Inventory::read(engine.as_ref()).await.unwrap();
+    assert!(none_started(engine.as_ref(), &fleet, &before).await, "what was there before counts for nothing");
+    let spec = engine.container_spec("f1-control-plane").unwrap();
+    let labels = [spec.labels, [(labels::CLUSTER.to_owned(), "f2".to_owned())].into()].into_iter().flatten().collect();
+    engine.create_container("f2-control-plane", &ContainerSpec { labels, ..spec }).await.unwrap();
+    assert!(none_started(engine.as_ref(), &fleet, &before).await);
+    engine.start_container("f2-control-plane").await.unwrap();
+    assert!(!none_started(engine.as_ref(), &fleet, &before).await);
+    engine.fault(When::Every(Verb::ListContainers), Fault::Fail(EngineErrorKind::Unreachable, "gone".to_owned()));
+    assert!(!none_started(engine.as_ref(), &fleet, &before).await, "an engine that is gone refuses nothing");
 }

@@ -6,6 +6,7 @@ use kindmesh::engine::Engine;
 use kindmesh::engine::connect::{ConnectOptions, connect};
 
 use super::ONE_NODE;
+use super::restarts::own_engine;
 use crate::real::Real;
 
 /// What others have on the engine: a name for a container, a network and a volume.
@@ -14,8 +15,11 @@ const OTHERS: &str = "kfall-of-others";
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "removes every fleet of the engine, whoever made it; `make faults` runs it"]
 async fn down_all_takes_every_fleet_and_nothing_of_others() {
+    own_engine();
     let real = tokio::task::block_in_place(|| Real::new("kfall", ONE_NODE));
     let engine = connect(&ConnectOptions::to_host(format!("unix://{}", real.socket().display()))).await.unwrap();
+    // What an earlier run left that was killed.
+    cleared(engine.as_ref()).await;
     let of_others = ["container /", "network ", "volume "].map(|kind| format!("{kind}{OTHERS}"));
     let attempt = async {
         tokio::task::block_in_place(|| real.comes())?;
@@ -28,9 +32,7 @@ async fn down_all_takes_every_fleet_and_nothing_of_others() {
         }
     };
     let failures: Vec<String> = attempt.await.err().into_iter().collect();
-    engine.remove_container(OTHERS).await.unwrap();
-    engine.remove_network(OTHERS).await.unwrap();
-    engine.remove_volume(OTHERS).await.unwrap();
+    cleared(engine.as_ref()).await;
     tokio::task::block_in_place(|| real.row("down --all beside what others have", 1, &failures));
 }
 
@@ -47,4 +49,11 @@ async fn others(engine: &dyn Engine, image: String) {
     };
     engine.create_container(OTHERS, &spec).await.unwrap();
     engine.start_container(OTHERS).await.unwrap();
+}
+
+async fn cleared(engine: &dyn Engine) {
+    let removed = [engine.remove_container(OTHERS).await, engine.remove_network(OTHERS).await, engine.remove_volume(OTHERS).await];
+    for error in removed.into_iter().filter_map(Result::err) {
+        assert!(error.is_not_found(), "{error}");
+    }
 }
