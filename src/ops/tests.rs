@@ -16,14 +16,16 @@ pub(super) mod server;
 mod spawn;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Kindmesh;
 use crate::domain::container::ContainerSpec;
 use crate::domain::fleet::Fleet;
 use crate::domain::labels;
-use crate::engine::Engine as _;
 use crate::engine::fake::FakeEngine;
+use crate::engine::{ContainerInfo, Engine as _};
 
 pub(super) const IMAGE: &str = "kindmesh/node:v1.34.4";
 
@@ -68,6 +70,18 @@ pub(super) async fn node(engine: &FakeEngine, cluster: &str, fleet: Option<&str>
     let mut of = vec![(labels::CLUSTER, cluster), (labels::ROLE, "control-plane")];
     of.extend(fleet.map(|fleet| (labels::FLEET, fleet)));
     container(engine, &format!("{cluster}-control-plane"), network, &of).await;
+}
+
+/// Ends helper containers, as real ones end by themselves: each is looked at and has `told` this.
+pub(super) async fn helpers_end(engine: &FakeEngine, told: &str, look: impl Fn(&ContainerInfo)) -> Infallible {
+    loop {
+        for helper in engine.containers().iter().filter(|one| one.labels.contains_key(labels::HELPER) && one.exit_code.is_none()) {
+            look(helper);
+            engine.log(&helper.name, told);
+            engine.end_container(&helper.name, 0);
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 fn names(engine: &FakeEngine) -> Vec<String> {

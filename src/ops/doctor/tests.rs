@@ -5,11 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use super::DoctorReport;
 use crate::domain::checkup::Level;
-use crate::domain::labels;
 use crate::domain::net::NetworkSpec;
 use crate::engine::fake::{FakeEngine, Fault, Verb, When};
 use crate::engine::{Engine as _, EngineErrorKind};
-use crate::ops::tests::{engine, fleet, node, without_a_capability};
+use crate::ops::tests::{engine, fleet, helpers_end, node, without_a_capability};
 use crate::ops::{ErrorKind, Kindmesh};
 
 /// What a helper prints of a host without one capability, with few inotify instances, and a VPN over the pods' addresses.
@@ -30,19 +29,10 @@ wg0 0000000A 00000000 0001 0 0 0 000000FF 0 0 0
 /// Looks, on an engine where helper containers end as real ones do.
 async fn look(engine: &Arc<FakeEngine>, name: &str) -> DoctorReport {
     engine.edit_facts(|facts| facts.system_time = Some(SystemTime::now()));
-    let helpers = async {
-        loop {
-            for helper in engine.containers().iter().filter(|one| one.labels.contains_key(labels::HELPER) && one.exit_code.is_none()) {
-                engine.log(&helper.name, HOST);
-                engine.end_container(&helper.name, 0);
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
     let (km, fleet) = (Kindmesh::new(engine.clone()), fleet(name));
     tokio::select! {
         report = km.doctor(&fleet) => report,
-        () = helpers => unreachable!("helpers go on for ever"),
+        never = helpers_end(engine, HOST, |_| {}) => match never {},
     }
 }
 

@@ -1,7 +1,7 @@
-use super::{container, engine, kindmesh, names, node};
+use super::{container, engine, helpers_end, kindmesh, names, node};
 use crate::domain::labels;
 use crate::engine::fake::{Fault, Verb, When};
-use crate::engine::{Engine as _, EngineErrorKind};
+use crate::engine::{ContainerInfo, Engine as _, EngineErrorKind};
 use crate::ops::ErrorKind;
 
 #[tokio::test]
@@ -77,22 +77,15 @@ async fn what_is_frozen_is_let_go_on_and_removed() {
     node(&engine, "a1", Some("a"), "bridge").await;
     engine.fault(When::Verb(Verb::RemoveContainer, 1), Fault::Fail(EngineErrorKind::Failed, UNKILLABLE.to_owned()));
     let id = engine.inspect_container("a1-control-plane").await.unwrap().id;
-    let helped = async {
-        loop {
-            for helper in engine.containers().iter().filter(|one| one.labels.contains_key(labels::HELPER) && one.exit_code.is_none()) {
-                let spec = engine.container_spec(&helper.name).unwrap();
-                assert_eq!((spec.image.as_str(), spec.network.as_str(), spec.privileged), (super::IMAGE, "none", false));
-                assert_eq!(spec.entrypoint.unwrap().last(), Some(&id), "it is about that node alone");
-                engine.log(&helper.name, "/freezer/docker/a1/kubepods/freezer.state\n");
-                engine.end_container(&helper.name, 0);
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        }
+    let about = |helper: &ContainerInfo| {
+        let spec = engine.container_spec(&helper.name).unwrap();
+        assert_eq!((spec.image.as_str(), spec.network.as_str(), spec.privileged), (super::IMAGE, "none", false));
+        assert_eq!(spec.entrypoint.unwrap().last(), Some(&id), "it is about that node alone");
     };
     let (km, fleet) = (kindmesh(&engine), "a".parse().unwrap());
     let report = tokio::select! {
         report = km.down(&fleet) => report.unwrap(),
-        () = helped => unreachable!("helpers go on for ever"),
+        never = helpers_end(&engine, "/freezer/docker/a1/kubepods/freezer.state\n", about) => match never {},
     };
     assert_eq!(report.containers, ["a1-control-plane"]);
     assert!(engine.containers().is_empty(), "neither node nor helper is left");

@@ -1,7 +1,6 @@
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{IMAGE, engine, kindmesh, without_a_capability};
+use super::{IMAGE, engine, helpers_end, kindmesh, without_a_capability};
 use crate::domain::container::ContainerSpec;
 use crate::domain::fleet::{Fleet, Privileges};
 use crate::domain::labels;
@@ -27,18 +26,9 @@ async fn choose(engine: &Arc<FakeEngine>, wanted: Privileges) -> Result<Profile>
 async fn choose_for(km: &Kindmesh, engine: &Arc<FakeEngine>, wanted: Privileges, inventory: &Inventory) -> Result<Profile> {
     let fleet = Fleet::builder("f").privileges(wanted).build().unwrap();
     let (scope, facts) = (km.fleet_scope(), engine.facts().await.unwrap());
-    let helpers = async {
-        loop {
-            for helper in engine.containers().iter().filter(|one| one.labels.contains_key(labels::HELPER) && one.exit_code.is_none()) {
-                engine.log(&helper.name, STATUS);
-                engine.end_container(&helper.name, 0);
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
     tokio::select! {
         probed = privileges::choose(km, &fleet, &facts, inventory, IMAGE, privileges::PROBE, &scope) => probed.map(|probed| probed.profile),
-        () = helpers => unreachable!("helpers go on for ever"),
+        never = helpers_end(engine, STATUS, |_| {}) => match never {},
     }
 }
 

@@ -1,9 +1,8 @@
 //! The engine's side of it, on an engine in memory. Clusters that answer are needed for the rest.
 
-use super::{engine, kindmesh, node};
-use crate::domain::labels;
+use super::{engine, helpers_end, kindmesh, node};
 use crate::engine::fake::{FakeEngine, Fault, Verb, When};
-use crate::engine::{ContainerState, Engine as _, EngineErrorKind};
+use crate::engine::{ContainerInfo, ContainerState, Engine as _, EngineErrorKind};
 use crate::ops::{ErrorKind, RestState, StopOptions};
 
 async fn duo() -> std::sync::Arc<FakeEngine> {
@@ -109,20 +108,11 @@ async fn a_node_that_ends_as_soon_as_it_is_let_go_on_is_stopped() {
     let engine = duo().await;
     let unkillable = "cannot kill container: tried to kill container, but did not receive an exit event".to_owned();
     engine.fault(When::Verb(Verb::KillContainer, 1), Fault::Fail(EngineErrorKind::Failed, unkillable));
-    let helped = async {
-        loop {
-            for helper in engine.containers().iter().filter(|one| one.labels.contains_key(labels::HELPER) && one.exit_code.is_none()) {
-                engine.end_container("b1-control-plane", 137);
-                engine.log(&helper.name, "/freezer/docker/b1/kubepods/freezer.state\n");
-                engine.end_container(&helper.name, 0);
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        }
-    };
+    let ends = |_: &ContainerInfo| engine.end_container("b1-control-plane", 137);
     let (km, fleet, options) = (kindmesh(&engine), "b".parse().unwrap(), StopOptions::default());
     let report = tokio::select! {
         report = km.stop(&fleet, &options) => report.unwrap(),
-        () = helped => unreachable!("helpers go on for ever"),
+        never = helpers_end(&engine, "/freezer/docker/b1/kubepods/freezer.state\n", ends) => match never {},
     };
     assert!(report.changed);
     assert_eq!(engine.count(Verb::KillContainer), 2, "it was asked again");
