@@ -96,15 +96,13 @@ fn lock_of(file: &Path) -> PathBuf {
 
 async fn acquire(file: &Path) -> Result<Lock> {
     let path = lock_of(file);
+    // For people who find it, and for who waits for it: without it, a lock left behind is only known by its age.
+    let holder = holder::this("edit a kubeconfig").to_label();
     let tries = async {
         let mut pause = LOCK_PAUSE;
         loop {
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(mut lock) => {
-                    // For people who find it, and for who waits for it. Without it, it only takes longer.
-                    let _written = lock.write_all(holder::this("edit a kubeconfig").to_label().as_bytes());
-                    return Ok(Lock { path: path.clone() });
-                }
+            match take(&path, &holder) {
+                Ok(()) => return Ok(Lock { path: path.clone() }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     if is_stale(&path) {
                         break_stale(&path);
@@ -125,6 +123,31 @@ async fn acquire(file: &Path) -> Result<Lock> {
         )
         .hint(format!("if no kubectl, kind or kindmesh is at work, remove {}", path.display()))),
     }
+}
+
+/// Makes the lock with its holder in it, in one step where the file system can: whoever is killed between making and
+/// writing it would leave one that says nothing.
+fn take(lock: &Path, holder: &str) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{AtFlags, CWD, linkat};
+        use std::os::fd::AsRawFd as _;
+        // A file without a name, which goes with its process.
+        if let Ok(mut file) = tempfile::tempfile_in(parent(lock))
+            && file.write_all(holder.as_bytes()).is_ok()
+        {
+            let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+            match linkat(CWD, own, CWD, lock, AtFlags::SYMLINK_FOLLOW) {
+                Ok(()) => return Ok(()),
+                Err(rustix::io::Errno::EXIST) => return Err(io::ErrorKind::AlreadyExists.into()),
+                // No such files here, or no /proc.
+                Err(_) => {}
+            }
+        }
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).open(lock)?;
+    let _written = file.write_all(holder.as_bytes());
+    Ok(())
 }
 
 /// Whether a lock belongs to a process that died.

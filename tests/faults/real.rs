@@ -15,6 +15,8 @@ use crate::report;
 
 /// One fleet at a time: what an engine holds is compared before and after.
 static TURN: Mutex<()> = Mutex::new(());
+/// No run on fleets of one node takes so long, unless it waits for something that was left behind.
+const SLOW: Duration = Duration::from_secs(25);
 
 /// A fleet of a test's own.
 pub struct Real {
@@ -72,7 +74,14 @@ impl Real {
 
     /// Runs it; its errors when it fails.
     pub fn try_run(&self, arguments: &[&str]) -> Result<String, String> {
+        let begun = Instant::now();
         let output = self.run(arguments);
+        if begun.elapsed() > SLOW {
+            // Where the time went is in its closing line.
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let waits = said.lines().rfind(|line| line.contains("longest waits")).unwrap_or_default();
+            println!("kindmesh {} took {:.1} s: {waits}", arguments.join(" "), begun.elapsed().as_secs_f64());
+        }
         match output.status.success() {
             true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
             false => Err(format!("kindmesh {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr))),

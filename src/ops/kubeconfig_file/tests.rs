@@ -62,6 +62,33 @@ async fn a_lock_of_a_process_that_was_killed_is_taken_over_at_once() {
     assert!(!is_stale(&lock));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_lock_says_who_holds_it_from_the_moment_it_is_there() {
+    let (_dir, path) = home();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let lock = path.with_file_name("config.lock");
+    let (holder, taken) = (holder::this("edit").to_label(), std::sync::atomic::AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..2000 {
+                take(&lock, &holder).unwrap();
+                assert_eq!(take(&lock, "another").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+                fs::remove_file(&lock).unwrap();
+            }
+            taken.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        let mut seen = 0;
+        while !taken.load(std::sync::atomic::Ordering::Relaxed) {
+            if let Ok(text) = fs::read_to_string(&lock) {
+                assert_eq!(text, holder);
+                seen += 1;
+            }
+        }
+        assert!(seen > 0, "it was never looked at");
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_held_lock_is_waited_for_and_then_named() {
     let (_dir, path) = home();
