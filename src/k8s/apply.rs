@@ -15,6 +15,10 @@ use super::wait::crds_established;
 use crate::domain::manifest::{Object, Stage, stages};
 use crate::domain::ownership::applied_already;
 
+mod stranded;
+
+use stranded::Stranded;
+
 /// Name under which the server records the fields we set.
 pub const FIELD_MANAGER: &str = "kindmesh";
 
@@ -119,6 +123,7 @@ async fn apply_one(
     // What a schema does not know would be dropped in silence otherwise.
     params.field_validation = Some(ValidationDirective::Strict);
     let name = &object.id().name;
+    let stranded = Stranded::default();
     healing(
         &object.to_string(),
         deadline,
@@ -132,7 +137,15 @@ async fn apply_one(
             if before.as_ref().is_some_and(|before| is_just_so(before, object)) {
                 return Ok(Change::Unchanged);
             }
-            let after = api.patch(name, &params, &Patch::Apply(object.value())).await.map_err(|e| error(&e))?;
+            let after = match api.patch(name, &params, &Patch::Apply(object.value())).await.map_err(|e| error(&e)) {
+                Ok(after) => after,
+                Err(refused) => {
+                    if before.is_none() && is_address_taken(&refused) {
+                        stranded.look(server, object).await;
+                    }
+                    return Err(refused);
+                }
+            };
             Ok(before.map_or(Change::Created, |before| change(&before, &after)))
         },
     )
@@ -154,16 +167,20 @@ fn is_just_so(before: &DynamicObject, object: &Object) -> bool {
 
 /// What ends by itself. A kind that was defined a moment ago may be missing for another one, or still be known by its old
 /// schema; the server gives up on an object that others keep writing to; and the address of a service may be taken by a
-/// request whose client was killed, until that is done or the server has repaired its allocations (minutes).
+/// request whose client was killed, until that is done or its address is freed.
 fn comes_right(error: &K8sError, fresh: bool) -> bool {
     match error {
         K8sError::Request { kind: RequestErrorKind::NotFound, .. } => fresh,
         K8sError::Request { kind: RequestErrorKind::Refused, message, .. } => {
-            (fresh && message.contains(MISFIT)) || message.contains(ADDRESS_TAKEN)
+            (fresh && message.contains(MISFIT)) || is_address_taken(error)
         }
         K8sError::Request { kind: RequestErrorKind::Conflict, .. } => true,
         _ => false,
     }
+}
+
+fn is_address_taken(error: &K8sError) -> bool {
+    matches!(error, K8sError::Request { kind: RequestErrorKind::Refused, message, .. } if message.contains(ADDRESS_TAKEN))
 }
 
 /// What happened between two looks at an object.

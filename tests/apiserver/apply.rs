@@ -251,3 +251,28 @@ webhooks:
     let (applied, ()) = tokio::join!(apply(&server, objects(object), ApplyOptions::default(), seconds(30), &observer), heal);
     assert_eq!(changes(&applied.unwrap()), [Change::Created]);
 }
+
+/// What is left of a client that is killed while its service is made: the server allocates the address before.
+#[tokio::test]
+async fn an_address_without_its_service_is_freed() {
+    let server = namespace("stranded").await;
+    let allocation = |address: &str, service: &str| {
+        format!(
+            "{{apiVersion: networking.k8s.io/v1, kind: IPAddress, metadata: {{name: {address}, labels: {{ipaddress.kubernetes.io/ip-family: IPv4, ipaddress.kubernetes.io/managed-by: ipallocator.k8s.io}}}}, spec: {{parentRef: {{resource: services, namespace: stranded, name: {service}}}}}}}"
+        )
+    };
+    run(&server, &allocation("10.96.0.77", "dns")).await.unwrap();
+    run(&server, &allocation("10.96.0.78", "another")).await.unwrap();
+    let service = |address: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: dns, namespace: stranded}}, spec: {{clusterIP: {address}, ports: [{{port: 53, protocol: UDP}}]}}}}"
+        )
+    };
+    // That of another service is not ours to free.
+    let refused = apply(&server, objects(&service("10.96.0.78")), Default::default(), seconds(8), &|_| ()).await.unwrap_err();
+    assert!(refused.to_string().contains("provided IP is already allocated"), "{refused}");
+    let begun = Instant::now();
+    run(&server, &service("10.96.0.77")).await.unwrap();
+    // The server itself would need a minute.
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+}

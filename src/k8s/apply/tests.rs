@@ -139,6 +139,66 @@ async fn a_status_that_moves_meanwhile_is_no_change_of_ours() {
     assert!(!unchanged(object("1", "a", "a", "a"), object("2", "a", "a", "b")).await);
 }
 
+/// A server with an allocation whose parent is `owner`; the service is taken once the allocation is gone.
+fn allocated(owner: &'static str) -> (ApiServer, Asked) {
+    let gone = std::sync::atomic::AtomicBool::new(false);
+    mock::server(move |method, path, _| {
+        let allocation = path.ends_with("/ipaddresses/10.96.0.10");
+        let gone_now = gone.load(std::sync::atomic::Ordering::SeqCst);
+        match (method, path) {
+            (_, "/api/v1") => {
+                let service = json!({"name": "services", "singularName": "", "kind": "Service", "namespaced": true, "verbs": []});
+                (200, json!({"kind": "APIResourceList", "groupVersion": "v1", "resources": [service]}))
+            }
+            (&Method::DELETE, _) if allocation => {
+                gone.store(true, std::sync::atomic::Ordering::SeqCst);
+                (200, json!({"kind": "Status", "apiVersion": "v1", "status": "Success", "metadata": {}}))
+            }
+            (&Method::GET, _) if allocation && !gone_now => {
+                let parent = json!({"resource": "services", "namespace": "kube-system", "name": owner});
+                let metadata = json!({"name": "10.96.0.10", "uid": "u"});
+                (
+                    200,
+                    json!({"apiVersion": "networking.k8s.io/v1", "kind": "IPAddress", "metadata": metadata, "spec": {"parentRef": parent}}),
+                )
+            }
+            (&Method::GET, _) => failure(404, "not found"),
+            _ if gone_now => {
+                (200, json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kube-dns", "namespace": "kube-system"}}))
+            }
+            _ => failure(
+                422,
+                "spec.clusterIPs: Invalid value: [\"10.96.0.10\"]: failed to allocate IP 10.96.0.10: provided IP is already allocated",
+            ),
+        }
+    })
+}
+
+async fn apply_dns(server: &ApiServer) -> (Result<Applied>, Duration) {
+    const DNS: &str = "{apiVersion: v1, kind: Service, metadata: {name: kube-dns, namespace: kube-system}, spec: {clusterIP: 10.96.0.10}}";
+    let begun = tokio::time::Instant::now();
+    let objects = manifest::parse(DNS).unwrap();
+    let applied = apply(server, objects, ApplyOptions::default(), Deadline::after(Duration::from_secs(30)), &|_| ()).await;
+    (applied, begun.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_a_killed_request_took_is_freed_when_no_service_has_come_of_it() {
+    let (server, _) = allocated("kube-dns");
+    let (applied, after) = apply_dns(&server).await;
+    applied.unwrap();
+    // Not at once: a request may still be at it. And long before the server finds out.
+    assert!(after >= Duration::from_secs(5) && after < Duration::from_secs(12), "{after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_of_another_service_is_left_alone() {
+    let (server, asked) = allocated("another");
+    let (applied, _) = apply_dns(&server).await;
+    assert!(applied.unwrap_err().to_string().contains("already allocated"));
+    assert!(!asked.lock().unwrap().iter().any(|(method, _)| *method == Method::DELETE));
+}
+
 #[test]
 fn an_address_that_a_killed_request_took_is_waited_for() {
     let refused = |message: &str| K8sError::Request {
