@@ -13,8 +13,8 @@ pub const ADVISED: u32 = 1024;
 
 /// systemd, D-Bus, containerd, kubelet and kube-proxy: counted on running nodes.
 const PER_NODE: u32 = 14;
-/// API server and controller manager, on top of that.
-const PER_CONTROL_PLANE: u32 = 13;
+/// API server, controller manager and scheduler, on top of that.
+const PER_CONTROL_PLANE: u32 = 15;
 /// istiod, gateways and the sample's proxies of one cluster, on top of that.
 const PER_MESH_MEMBER: u32 = 12;
 /// For everything else on the host.
@@ -43,8 +43,8 @@ mod tests {
 
     #[test]
     fn grows_with_nodes_and_neighbours() {
-        assert_eq!(needed(&fleet(1), 0), 35);
-        assert_eq!(needed(&fleet(3), 1), 8 + 4 * 27);
+        assert_eq!(needed(&fleet(1), 0), 37);
+        assert_eq!(needed(&fleet(3), 1), 8 + 4 * 29);
         assert!(needed(&fleet(4), 0) < 128, "four plain clusters fit into what Linux gives by default");
         assert_eq!(needed(&fleet(1), usize::MAX), u32::MAX);
     }

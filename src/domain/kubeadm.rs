@@ -12,6 +12,8 @@ use super::version::KubernetesVersion;
 /// Where the configuration lies in a node; it stays there, because a node that comes back with
 /// another address repairs itself with it.
 pub const KUBEADM_CONF: &str = "/kind/kubeadm.conf";
+/// Folder for what [`SERVING_PROGRAMS`] serve with.
+pub const SERVING_FOLDER: &str = "/etc/kubernetes/serving";
 /// Where nodes prove that they may join: kind's fixed token. It is valid for a day.
 pub const BOOTSTRAP_TOKEN: &str = "abcdef.0123456789abcdef";
 /// Kubernetes minor from which the newer shape of the documents is written, as kind does.
@@ -26,6 +28,9 @@ pub const MINOR_OF_FAST: u32 = 31;
 const GOGC: &str = "300";
 /// From this size of the whole program on it collects as often as it must to stay below.
 const GOMEMLIMIT: &str = "512MiB";
+/// Where etcd serves HTTP/1 (its health, its gateway to gRPC), to the same certificates: beside the ports that kubeadm gives it
+/// (2379 for clients, 2380 for members, 2381 for metrics).
+const ETCD_HTTP_PORT: u16 = 2382;
 /// Kubernetes minor whose etcd has left "experimental" out of its flags' names.
 const MINOR_WITH_ETCD_3_6: u32 = 34;
 const CRI_SOCKET: &str = "unix:///run/containerd/containerd.sock";
@@ -70,6 +75,14 @@ pub struct KubeadmRequest<'a> {
     pub profile: BootProfile,
 }
 
+/// Programs of a quickly made control plane that find there what they serve with.
+pub const SERVING_PROGRAMS: [&str; 2] = ["controller-manager", "scheduler"];
+
+/// Where one of them has its certificate and key, in one file.
+pub fn serving_file(program: &str) -> String {
+    format!("{SERVING_FOLDER}/{program}.pem")
+}
+
 /// The five documents of a node's `kubeadm.conf`. Both the first control plane's and a joining node's
 /// are there, whatever the node is, as kind has it.
 pub fn kubeadm(request: &KubeadmRequest<'_>) -> String {
@@ -108,6 +121,17 @@ fn cluster_configuration(request: &KubeadmRequest<'_>) -> Value {
             component.push(("kube-api-burst", "1000".to_owned()));
         }
     }
+    let mut volumes = [Value::Null, Value::Null];
+    if fast(request) {
+        // Without a certificate each makes itself two RSA keys before it does anything else.
+        for ((component, program), volume) in [&mut controller_manager, &mut scheduler].into_iter().zip(SERVING_PROGRAMS).zip(&mut volumes)
+        {
+            let file = serving_file(program);
+            component.push(("tls-cert-file", file.clone()));
+            component.push(("tls-private-key-file", file.clone()));
+            *volume = json!([{"name": "serving", "hostPath": file, "mountPath": file, "readOnly": true, "pathType": "File"}]);
+        }
+    }
     // Electing a leader takes some seconds that only several control planes need.
     if fast(request) && cluster.control_planes == 1 {
         for component in [&mut controller_manager, &mut scheduler] {
@@ -129,6 +153,9 @@ fn cluster_configuration(request: &KubeadmRequest<'_>) -> Value {
         // Twelve RSA keys take more than a second.
         document["encryptionAlgorithm"] = "ECDSA-P256".into();
         document["apiServer"]["extraEnvs"] = json!([{"name": "GOGC", "value": GOGC}, {"name": "GOMEMLIMIT", "value": GOMEMLIMIT}]);
+        let [controller_manager, scheduler] = volumes;
+        document["controllerManager"]["extraVolumes"] = controller_manager;
+        document["scheduler"]["extraVolumes"] = scheduler;
         document["etcd"] = json!({"local": {"extraArgs": extra_args(request, etcd_args(request))}});
     }
     document
@@ -142,8 +169,13 @@ fn etcd_args(request: &KubeadmRequest<'_>) -> Vec<(&'static str, String)> {
     } else {
         "experimental-watch-progress-notify-interval"
     };
-    // A node that is killed loses nothing, only a host that loses power would.
-    let mut args = vec![("unsafe-no-fsync", "true".to_owned()), (progress, "1m".to_owned())];
+    // A node that is killed loses nothing, only a host that loses power would. And where HTTP/1 is served at a port of its own,
+    // gRPC goes without Go's HTTP server between, which has a goroutine for every frame it writes.
+    let mut args = vec![
+        ("unsafe-no-fsync", "true".to_owned()),
+        (progress, "1m".to_owned()),
+        ("listen-client-http-urls", format!("https://127.0.0.1:{ETCD_HTTP_PORT}")),
+    ];
     if request.cluster.control_planes == 1 {
         // The only member elects itself within one timeout, by default a second. Shorter intervals cost processor
         // time for as long as the cluster lives.

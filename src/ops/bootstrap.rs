@@ -4,10 +4,14 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::kubeadm::{BOOTSTRAP_TOKEN, Cgroups, KUBEADM_CONF, KubeadmRequest, kubeadm as kubeadm_config};
+use crate::domain::kubeadm::{
+    BOOTSTRAP_TOKEN, Cgroups, KUBEADM_CONF, KubeadmRequest, SERVING_FOLDER, SERVING_PROGRAMS, kubeadm as kubeadm_config,
+};
 use crate::domain::name::Role;
+use crate::domain::pki;
 use crate::domain::version::KubernetesVersion;
 use crate::engine::files::write_file;
 use crate::engine::{ContainerInfo, Engine, ExecOutput, ExecRequest};
@@ -195,9 +199,11 @@ pub(super) async fn start(
     let config = configuration(engine, plan, node, version, &node.name)?;
     let address = address(node)?.to_string();
     let pod_cidr = first_pod_cidr(plan).unwrap_or_default();
-    let arguments = [&node.name, &address, &pod_cidr, KUBEADM_CONF, &config, skip, START_MARK, SEED_MARK, START_LOCK, HELD, MANIFESTS];
+    let marks = [START_MARK, SEED_MARK, START_LOCK, HELD, MANIFESTS, SERVING_FOLDER];
+    let arguments = [&node.name, &address, &pod_cidr, KUBEADM_CONF, &config, skip].into_iter().chain(marks);
     let command: Vec<&str> = ["sh", "-c", START, "start.sh"].into_iter().chain(arguments).collect();
-    let output = listened(engine, node, ExecRequest::new(command), scope, step).await?;
+    let request = ExecRequest::new(command).stdin(keys(&node.name)?);
+    let output = listened(engine, node, request, scope, step).await?;
     let handed = Handed::read(&output.stdout_text());
     // What is handed over is secret in part, and nothing of it explains a failure.
     check(engine, node, "the start of the control plane", &ExecOutput { stdout: Vec::new(), ..output }).await?;
@@ -205,6 +211,18 @@ pub(super) async fn start(
         Error::new(ErrorKind::Engine, format!("what node {} told of the start of its control plane came only in part", node.name))
             .hint("run the command again: it goes on from there")
     })
+}
+
+/// The keys of a node's programs with their certificates, as `start.sh` reads them.
+fn keys(node: &str) -> Result<String> {
+    let mut text = String::new();
+    for program in ["kubelet"].into_iter().chain(SERVING_PROGRAMS) {
+        let made = pki::serving(node, Timestamp::now());
+        let made = made.map_err(|error| Error::new(ErrorKind::Cluster, format!("cannot make the keys of node {node}")).because(error))?;
+        text.push_str(&format!("#kindmesh {program}\n{}", made.expose()));
+    }
+    text.push_str("#kindmesh end\n");
+    Ok(text)
 }
 
 /// The addresses of the pods on the only node of a cluster: the first that the controller manager hands out, by its

@@ -80,6 +80,6 @@ mod tests {
     async fn a_host_with_too_few_inotify_instances_is_told_of() {
         assert_eq!(warnings(2, Some(128)).await, Vec::<String>::new());
         let told = warnings(8, Some(128)).await;
-        assert!(told.len() == 1 && told[0].contains("128") && told[0].contains("about 224") && told[0].contains("sysctl"), "{told:?}");
+        assert!(told.len() == 1 && told[0].contains("128") && told[0].contains("about 240") && told[0].contains("sysctl"), "{told:?}");
     }
 }

@@ -38,12 +38,15 @@ fn values_are_layered() {
         json!({ "telemetry": { "enabled": false }, "env": { "A": "knob", "B": "knob" }, "global": { "hub": "docker.io/kindmesh/istio" } });
     let user = json!({
         "env": { "B": "user" }, "resources": { "requests": { "cpu": "1" } }, "profile": "demo",
+        "meshConfig": { "defaultConfig": { "proxyMetadata": { "C": "user" } } },
         "gateways": { "seccompProfile": { "type": "RuntimeDefault" }, "istio-ingressgateway": { "replicaCount": 2 } },
     });
     let values = chart_values(&member(), &knobs, &user).unwrap();
     let istiod = &values.istiod;
     assert_eq!(istiod["env"], json!({ "A": "knob", "B": "user", "PILOT_REMOTE_CLUSTER_TIMEOUT": "5s" }));
     assert_eq!(istiod["global"]["proxy"]["readinessPeriodSeconds"], 1, "a proxy that is ready is found so at once");
+    let metadata = &istiod["meshConfig"]["defaultConfig"]["proxyMetadata"];
+    assert_eq!(metadata, &json!({ "ECC_SIGNATURE_ALGORITHM": "ECDSA", "C": "user" }), "what the user adds stands beside it");
     assert_eq!(istiod["resources"]["requests"], json!({ "cpu": "1", "memory": "128Mi" }));
     assert_eq!(istiod["global"]["hub"], "docker.io/kindmesh/istio");
     assert_eq!(istiod["global"]["multiCluster"]["clusterName"], "east");

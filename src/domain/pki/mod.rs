@@ -8,12 +8,14 @@ mod key;
 mod pem;
 mod root;
 mod secret;
+mod serving;
 mod summary;
 
 pub use bundle::{CA_CERT, CA_KEY, CERT_CHAIN, CaBundle, ROOT_CERT, Verdict};
 pub use error::PkiError;
 pub use root::{BACKDATED, Root, VALIDITY};
 pub use secret::SecretText;
+pub use serving::serving;
 pub use summary::{CertificateSummary, ChainSummary};
 
 #[cfg(test)]

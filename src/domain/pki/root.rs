@@ -186,7 +186,7 @@ impl Root {
 
 /// What root and intermediates have in common. rcgen's own defaults would give all of them one name,
 /// and validity from 1975 to 4096.
-fn params(subject: &[(DnType, &str)]) -> CertificateParams {
+pub(super) fn params(subject: &[(DnType, &str)]) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     for (kind, value) in subject {
@@ -197,10 +197,10 @@ fn params(subject: &[(DnType, &str)]) -> CertificateParams {
 }
 
 /// A moment as rcgen wants it. Both types hold every second of the years 0 to 9999.
-fn edge(moment: Timestamp) -> OffsetDateTime {
+pub(super) fn edge(moment: Timestamp) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(moment.as_second()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-fn make(what: String, error: &rcgen::Error) -> PkiError {
+pub(super) fn make(what: String, error: &rcgen::Error) -> PkiError {
     PkiError::Make { what, reason: error.to_string() }
 }

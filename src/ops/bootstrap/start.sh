@@ -1,9 +1,35 @@
 # Starts the programs of the first control plane, waits for nothing, and hands over what its maker needs.
-#   start.sh NODE ADDRESS POD-CIDR CONFIGURATION TEXT SKIPPED-PHASES STARTED-MARK SEEDED-MARK LOCK HELD MANIFESTS
-# POD-CIDR is what the node will be given, empty where that is not known. TEXT is what kubeadm's CONFIGURATION says: an
-# argument comes whole or not at all. HELD is a folder for the MANIFESTS of programs that are started later.
+#   start.sh NODE ADDRESS POD-CIDR CONFIGURATION TEXT SKIPPED-PHASES STARTED-MARK SEEDED-MARK LOCK HELD MANIFESTS SERVING
+# On its input come the keys of the node's programs, which nobody may read from a command line, in the form that it hands over
+# what it tells. POD-CIDR is what the node will be given, empty where that is not known. TEXT is what kubeadm's CONFIGURATION says: an
+# argument comes whole or not at all. HELD is a folder for the MANIFESTS of programs that are started later, SERVING
+# one for what they serve with.
 set -e
-node=$1 address=$2 pod_cidr=$3 config=$4 text=$5 skip=$6 started=$7 seeded=$8 lock=$9 held=${10} manifests=${11}
+node=$1 address=$2 pod_cidr=$3 config=$4 text=$5 skip=$6 started=$7 seeded=$8 lock=$9 held=${10} manifests=${11} serving=${12}
+
+keys=$(cat)
+case $keys in
+  *"#kindmesh end") ;;
+  *) echo "the keys of the node's programs came only in part" >&2; exit 75 ;;
+esac
+
+# pem PROGRAM LABEL: the block of that label among what came for a program.
+pem() {
+  printf '%s\n' "$keys" | sed -n "/^#kindmesh $1\$/,/^#kindmesh /p" | sed -n "/^-----BEGIN $2-----/,/^-----END $2-----/p"
+}
+
+# Each program would make itself a key when it finds none, the kubelet before anything else, and takes its time for it.
+certify() (
+  umask 077
+  mkdir -p /var/lib/kubelet/pki
+  pem kubelet "PRIVATE KEY" >/var/lib/kubelet/pki/kubelet.key
+  pem kubelet CERTIFICATE >/var/lib/kubelet/pki/kubelet.crt
+  chmod 0644 /var/lib/kubelet/pki/kubelet.crt
+  mkdir -p "$serving"
+  for program in controller-manager scheduler; do
+    { pem $program CERTIFICATE && pem $program "PRIVATE KEY"; } >"$serving/$program.pem"
+  done
+)
 
 # In a process of its own, for its permissions are no others'.
 configure() (
@@ -15,6 +41,12 @@ configure() (
 
 start() {
   kubeadm=$(command -v kubeadm) || { echo "there is no kubeadm in the image" >&2; exit 127; }
+  # A runtime that is a small program itself starts pods with less than one that brings Go's along; containerd looks for it by
+  # its usual name each time.
+  if command -v crun >/dev/null; then
+    ln -sf "$(command -v crun)" /usr/local/sbin/runc
+  fi
+  certify
   configure
 
   # The pods of a node need not wait for the network's daemon when it is known what that will write.
