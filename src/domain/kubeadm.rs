@@ -170,7 +170,7 @@ fn etcd_args(request: &KubeadmRequest<'_>) -> Vec<(&'static str, String)> {
         "experimental-watch-progress-notify-interval"
     };
     // A node that is killed loses nothing, only a host that loses power would. And where HTTP/1 is served at a port of its own,
-    // gRPC goes without Go's HTTP server between, which has a goroutine for every frame it writes.
+    // gRPC goes without Go's HTTP server between, which hands what it writes to goroutines of their own.
     let mut args = vec![
         ("unsafe-no-fsync", "true".to_owned()),
         (progress, "1m".to_owned()),

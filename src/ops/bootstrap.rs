@@ -4,8 +4,10 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use crate::domain::kubeadm::{
     BOOTSTRAP_TOKEN, Cgroups, KUBEADM_CONF, KubeadmRequest, SERVING_FOLDER, SERVING_PROGRAMS, kubeadm as kubeadm_config,
@@ -48,6 +50,10 @@ const TELLING: Duration = Duration::from_secs(30);
 const HELD: &str = "/kind/kindmesh-held";
 /// Where the kubelet looks for static pods.
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
+/// Where the kubelet keeps its certificates.
+const KUBELET_PKI: &str = "/var/lib/kubelet/pki";
+/// Found before the runtime's own place, `/usr/sbin`, by everything in a node.
+const RUNTIME: &str = "/usr/local/sbin/runc";
 /// Held in the node by what starts the control plane's programs, also when who asked for it was killed. It goes with
 /// the node's memory.
 const START_LOCK: &str = "/run/kindmesh-start.lock";
@@ -199,10 +205,10 @@ pub(super) async fn start(
     let config = configuration(engine, plan, node, version, &node.name)?;
     let address = address(node)?.to_string();
     let pod_cidr = first_pod_cidr(plan).unwrap_or_default();
-    let marks = [START_MARK, SEED_MARK, START_LOCK, HELD, MANIFESTS, SERVING_FOLDER];
+    let marks = [START_MARK, SEED_MARK, START_LOCK, HELD, MANIFESTS, SERVING_FOLDER, KUBELET_PKI, RUNTIME];
     let arguments = [&node.name, &address, &pod_cidr, KUBEADM_CONF, &config, skip].into_iter().chain(marks);
     let command: Vec<&str> = ["sh", "-c", START, "start.sh"].into_iter().chain(arguments).collect();
-    let request = ExecRequest::new(command).stdin(keys(&node.name)?);
+    let request = ExecRequest::new(command).stdin(Bytes::from_owner(keys(&node.name)?));
     let output = listened(engine, node, request, scope, step).await?;
     let handed = Handed::read(&output.stdout_text());
     // What is handed over is secret in part, and nothing of it explains a failure.
@@ -214,8 +220,9 @@ pub(super) async fn start(
 }
 
 /// The keys of a node's programs with their certificates, as `start.sh` reads them.
-fn keys(node: &str) -> Result<String> {
-    let mut text = String::new();
+fn keys(node: &str) -> Result<Zeroizing<String>> {
+    // Room for all, so that no part stays where it was while it grows.
+    let mut text = Zeroizing::new(String::with_capacity(8192));
     for program in ["kubelet"].into_iter().chain(SERVING_PROGRAMS) {
         let made = pki::serving(node, Timestamp::now());
         let made = made.map_err(|error| Error::new(ErrorKind::Cluster, format!("cannot make the keys of node {node}")).because(error))?;
@@ -374,16 +381,5 @@ async fn kubelet_log(engine: &dyn Engine, node: &ContainerInfo) -> Option<String
 }
 
 #[cfg(test)]
-mod tests {
-    use super::phase;
-
-    #[test]
-    fn phases_are_told_from_log_lines() {
-        assert!(phase("[certs] Generating \"ca\" certificate and key").is_some());
-        assert!(phase("[control-plane] Creating static Pod manifest").is_some());
-        assert!(phase("I1122 15:00:00.000000  123 init.go:1] x").is_none());
-        assert!(phase("[]").is_none());
-        assert!(phase("[kubelet-start] No supported init system detected, won't make sure the kubelet is running properly.").is_none());
-        assert!(phase("Your Kubernetes control-plane has initialized successfully!").is_none());
-    }
-}
+#[path = "bootstrap/tests.rs"]
+mod tests;

@@ -22,7 +22,9 @@ impl Bench {
                         echo $key | cut -c 101-160; echo $key | base64 -d | sed -n 2p; \
                       done; \
                       sed -nE 's/^ *token: *//p' *.conf | cut -c 1-60; \
-                      for key in pki/*.key pki/etcd/*.key; do sed -n 2p $key; done; \
+                      for key in pki/*.key pki/etcd/*.key serving/*.pem /var/lib/kubelet/pki/kubelet.key; do \
+                        sed -n '/BEGIN.*PRIVATE KEY/{n;p}' $key; \
+                      done; \
                       kubeadm token list -o jsonpath='{.token}'";
         let (_, found) = self.in_node(node, script).await;
         let secrets: Vec<String> = found.split_whitespace().filter(|secret| secret.len() > 20).map(str::to_owned).collect();

@@ -1,6 +1,7 @@
 //! The scripts, as far as they can be tried without an engine.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -109,8 +110,15 @@ fn start_control_plane(node: &Path) -> std::process::Child {
     let mut command = Command::new("sh");
     command.arg(root().join("src/ops/bootstrap/start.sh")).env("PATH", programs);
     command.args(["a-control-plane", "10.0.0.2", "", &path("kubeadm.conf"), "a: '%s'\n", "preflight"]);
-    command.args(["started", "seeded", "lock", "held", "manifests"].map(path));
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command.args(["started", "seeded", "lock", "held", "manifests", "serving", "own", "runtime"].map(path));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"#kindmesh kubelet\n-----BEGIN CERTIFICATE-----\nc\n-----END CERTIFICATE-----\n#kindmesh end\n")
+        .unwrap();
+    child
 }
 
 /// A folder that stands for a node whose database is seeded or not.
@@ -127,6 +135,7 @@ fn node_for_start(seeded: bool) -> tempfile::TempDir {
                  for p in etcd kube-scheduler kube-controller-manager; do echo pod >{manifests}/$p.yaml; done\necho end >>{log}"
             ),
         ),
+        ("crun", String::new()),
         ("systemctl", format!("echo \"$*\" >>{log}")),
         ("cat", "case \"$1\" in /etc/* | /kind/*) echo \"of $1\";; *) exec /bin/cat \"$@\";; esac".to_owned()),
     ];
@@ -164,6 +173,11 @@ fn a_control_plane_is_started_once_however_many_start_it() {
     assert_eq!(fs::metadata(&config).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(names(&node.path().join("manifests")), ["etcd.yaml"]);
     assert_eq!(names(&node.path().join("held")), ["kube-controller-manager.yaml", "kube-scheduler.yaml"]);
+    assert_eq!(names(&node.path().join("own")), ["kubelet.crt", "kubelet.key"]);
+    assert_eq!(names(&node.path().join("serving")), ["controller-manager.pem", "scheduler.pem"]);
+    // Only with control groups of version 1, and where there is one.
+    let version_2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    assert_eq!(fs::read_link(node.path().join("runtime")).ok(), (!version_2).then(|| node.path().join("crun")));
 }
 
 /// Its API server is waited for until it calls itself ready, and the controller manager waits with it.

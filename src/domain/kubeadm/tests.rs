@@ -245,6 +245,10 @@ fn quickly_from_the_first_version_that_can() {
         "name: watch-progress-notify-interval",
         "taints: []",
         "GOGC",
+        "tls-private-key-file",
+        "hostPath: /etc/kubernetes/serving/scheduler.pem",
+        "hostPath: /etc/kubernetes/serving/controller-manager.pem",
+        "https://127.0.0.1:2382",
     ] {
         assert!(quick.contains(words), "{words} in {quick}");
     }

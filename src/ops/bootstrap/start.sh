@@ -1,11 +1,12 @@
 # Starts the programs of the first control plane, waits for nothing, and hands over what its maker needs.
-#   start.sh NODE ADDRESS POD-CIDR CONFIGURATION TEXT SKIPPED-PHASES STARTED-MARK SEEDED-MARK LOCK HELD MANIFESTS SERVING
+#   start.sh NODE ADDRESS POD-CIDR CONFIGURATION TEXT SKIPPED-PHASES STARTED-MARK SEEDED-MARK LOCK HELD MANIFESTS SERVING OWN RUNTIME
 # On its input come the keys of the node's programs, which nobody may read from a command line, in the form that it hands over
 # what it tells. POD-CIDR is what the node will be given, empty where that is not known. TEXT is what kubeadm's CONFIGURATION says: an
 # argument comes whole or not at all. HELD is a folder for the MANIFESTS of programs that are started later, SERVING
-# one for what they serve with.
+# one for what they serve with, OWN one for what the kubelet does. RUNTIME is a name by which containerd finds its runtime first.
 set -e
 node=$1 address=$2 pod_cidr=$3 config=$4 text=$5 skip=$6 started=$7 seeded=$8 lock=$9 held=${10} manifests=${11} serving=${12}
+own=${13} runtime=${14}
 
 keys=$(cat)
 case $keys in
@@ -18,13 +19,15 @@ pem() {
   printf '%s\n' "$keys" | sed -n "/^#kindmesh $1\$/,/^#kindmesh /p" | sed -n "/^-----BEGIN $2-----/,/^-----END $2-----/p"
 }
 
-# Each program would make itself a key when it finds none, the kubelet before anything else, and takes its time for it.
+# Each program would make itself a key when it finds none, the kubelet before anything else, and takes its time for it. A key
+# without its certificate, of a start that was interrupted, would end it.
 certify() (
   umask 077
-  mkdir -p /var/lib/kubelet/pki
-  pem kubelet "PRIVATE KEY" >/var/lib/kubelet/pki/kubelet.key
-  pem kubelet CERTIFICATE >/var/lib/kubelet/pki/kubelet.crt
-  chmod 0644 /var/lib/kubelet/pki/kubelet.crt
+  mkdir -p "$own"
+  pem kubelet "PRIVATE KEY" >"$own/key.part"
+  pem kubelet CERTIFICATE >"$own/crt.part"
+  chmod 0644 "$own/crt.part"
+  mv -f "$own/key.part" "$own/kubelet.key" && mv -f "$own/crt.part" "$own/kubelet.crt"
   mkdir -p "$serving"
   for program in controller-manager scheduler; do
     { pem $program CERTIFICATE && pem $program "PRIVATE KEY"; } >"$serving/$program.pem"
@@ -41,12 +44,6 @@ configure() (
 
 start() {
   kubeadm=$(command -v kubeadm) || { echo "there is no kubeadm in the image" >&2; exit 127; }
-  # A runtime that is a small program itself starts pods with less than one that brings Go's along; containerd looks for it by
-  # its usual name each time.
-  if command -v crun >/dev/null; then
-    ln -sf "$(command -v crun)" /usr/local/sbin/runc
-  fi
-  certify
   configure
 
   # The pods of a node need not wait for the network's daemon when it is known what that will write.
@@ -61,6 +58,14 @@ start() {
     etcd-seed restore --from /kind/seed --to /var/lib/etcd --name "$node" --peer "https://$address:2380"
     touch "$seeded"
   fi
+
+  # A runtime that is a small program itself starts pods with less than one that brings Go's along; containerd looks for it by
+  # its usual name each time. With control groups of version 2 it would have to ask systemd for them, which the release of crun
+  # that Debian has is known to fail at beside containerd.
+  if command -v crun >/dev/null && [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
+    ln -s "$(command -v crun)" "$runtime" || true
+  fi
+  certify
 
   # Where kubeadm finds no systemctl it writes everything and leaves the kubelet to us: it would have systemd read all
   # units again, and start the kubelet before the manifests below are out of the way.

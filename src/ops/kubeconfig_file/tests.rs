@@ -68,18 +68,17 @@ fn a_lock_says_who_holds_it_from_the_moment_it_is_there() {
     let (_dir, path) = home();
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let lock = path.with_file_name("config.lock");
-    let (holder, taken) = (holder::this("edit").to_label(), std::sync::atomic::AtomicBool::new(false));
+    let holder = holder::this("edit").to_label();
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let writer = scope.spawn(|| {
             for _ in 0..2000 {
                 take(&lock, &holder).unwrap();
                 assert_eq!(take(&lock, "another").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
                 fs::remove_file(&lock).unwrap();
             }
-            taken.store(true, std::sync::atomic::Ordering::Relaxed);
         });
         let mut seen = 0;
-        while !taken.load(std::sync::atomic::Ordering::Relaxed) {
+        while !writer.is_finished() {
             if let Ok(text) = fs::read_to_string(&lock) {
                 assert_eq!(text, holder);
                 seen += 1;
