@@ -87,7 +87,11 @@ async fn exported(bench: &Bench) {
     let logs: Vec<_> = std::fs::read_dir(folder.join(NODE).join("containers")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(logs.len() >= 5 && logs.iter().all(|log| log.is_file() && !log.is_symlink()), "{logs:?}");
 
-    // No key and no token of the cluster is in it.
+    let (_, runtime) = bench.in_node(NODE, "stat -f -c %T /sys/fs/cgroup; readlink -f /usr/local/sbin/runc").await;
+    let expected = if runtime.starts_with("cgroup2fs") { "/usr/sbin/runc" } else { "/usr/bin/crun" };
+    assert_eq!(runtime.trim().lines().last(), Some(expected), "what starts containers: {runtime}");
+
+    // No key and no token of the cluster is in what was exported.
     let files = nowhere_in(&folder, &bench.secrets_of(NODE).await);
     assert_eq!(Some(files as u64), report["files"].as_u64().map(|count| count + logs.len() as u64), "second names count once");
 }

@@ -59,11 +59,10 @@ start() {
     touch "$seeded"
   fi
 
-  # A runtime that is a small program itself starts pods with less than one that brings Go's along; containerd looks for it by
-  # its usual name each time. With control groups of version 2 it would have to ask systemd for them, which the release of crun
-  # that Debian has is known to fail at beside containerd.
+  # A small runtime starts pods with less than one that brings Go's along; containerd looks for it by its usual name each time, where
+  # images have a link. With control groups of version 2 it would ask systemd, which Debian's crun may fail at, as is known.
   if command -v crun >/dev/null && [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
-    ln -s "$(command -v crun)" "$runtime" || true
+    if [ -L "$runtime" ] || ! [ -e "$runtime" ]; then ln -sf "$(command -v crun)" "$runtime" || true; fi
   fi
   certify
 
