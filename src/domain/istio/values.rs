@@ -162,7 +162,7 @@ fn ours(member: &Member) -> Value {
                 "readinessFailureThreshold": 30,
             },
         },
-        // Each proxy and gateway makes its key when it starts: an RSA key, which is the default, costs more than half of all that
+        // Each proxy and gateway makes its key when it starts: an RSA key, which is the default, costs nearly half of all that
         // the agent does until the proxy is ready. The authority that signs it is on the same curve.
         "meshConfig": { "defaultConfig": { "proxyMetadata": { "ECC_SIGNATURE_ALGORITHM": "ECDSA" } } },
         // The charts ask for 500m and 2048Mi, which N clusters on one machine do not have.
