@@ -121,6 +121,11 @@ fn unpacked(stacks: &[String], survey: &Survey) -> usize {
     stacks.iter().take_while(|stack| survey.stacks.contains(*stack)).count()
 }
 
+/// A layer's folder: its digest without the algorithm.
+pub(super) fn folder(diff_id: &str) -> &str {
+    diff_id.trim_start_matches("sha256:")
+}
+
 /// Layers by their place in an archive, where that is known beforehand.
 pub(super) type Places = BTreeMap<String, LayerName>;
 

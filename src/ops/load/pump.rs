@@ -14,7 +14,7 @@ use crate::engine::ByteStream;
 
 use super::archive::{MAX_DOCUMENT, is_document, packing};
 use super::inner::InnerWatch;
-use super::plan::{LayerName, Mode, Places};
+use super::plan::{LayerName, Mode, Places, folder};
 use super::sink::Sink;
 use super::wanted::Wanted;
 
@@ -203,19 +203,18 @@ impl<'a> Pump<'a> {
         let name = self.name(&entry.path, packing);
         let mut takers = Vec::new();
         for (at, sink) in self.sinks.iter_mut().enumerate().filter(|(_, sink)| sink.is_open() && sink.plan.takes(&name)) {
-            let header = match (sink.plan.mode, &name.diff_id) {
+            match (sink.plan.mode, &name.diff_id) {
                 (Mode::Import, _) => {
                     // containerd goes by the content; the path only has to be unlike any other.
                     let path = name.digest.as_deref().map_or_else(|| format!("blobs/{}", self.read), blob_path);
-                    file_header(&path, entry.size)
+                    sink.send(file_header(&path, entry.size)).await;
                 }
-                (Mode::Unpack, Some(diff_id)) => format!("layer {} {}\n", folder(diff_id), entry.size).into(),
+                (Mode::Unpack, Some(diff_id)) => sink.begin_layer(folder(diff_id)),
                 (Mode::Unpack, None) => {
                     sink.fail("a layer comes in another form than the engine told").await;
                     continue;
                 }
-            };
-            sink.send(header).await;
+            }
             takers.push(at);
         }
         let unpacks = takers.iter().any(|at| self.sinks[*at].plan.mode == Mode::Unpack);
@@ -241,7 +240,7 @@ impl<'a> Pump<'a> {
             }
         }
         for at in &layer.takers {
-            self.sinks[*at].send(data.clone()).await;
+            self.sinks[*at].send_layer(data.clone()).await;
         }
         Ok(())
     }
@@ -256,8 +255,9 @@ impl<'a> Pump<'a> {
             self.implied.insert(diff_id, watch.implied_folders());
         }
         for at in &layer.takers {
-            if self.sinks[*at].plan.mode == Mode::Import {
-                self.sinks[*at].send(filler(layer.entry.size)).await;
+            match self.sinks[*at].plan.mode {
+                Mode::Import => self.sinks[*at].send(filler(layer.entry.size)).await,
+                Mode::Unpack => self.sinks[*at].end_layer().await,
             }
         }
         self.contents.blob(&layer.entry.path, Blob { size: layer.entry.size, digest, packing: layer.packing });
@@ -315,9 +315,4 @@ async fn file(sink: &mut Sink, path: &str, content: Bytes) {
     sink.send(file_header(path, size)).await;
     sink.send(content).await;
     sink.send(filler(size)).await;
-}
-
-/// A layer's folder: its digest without the algorithm.
-fn folder(diff_id: &str) -> &str {
-    diff_id.trim_start_matches("sha256:")
 }

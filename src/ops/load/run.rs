@@ -16,7 +16,7 @@ use crate::ops::error::{Error, ErrorKind, Result};
 use crate::ops::inventory::Inventory;
 
 use super::archive::Archive;
-use super::job::{Ended, Job};
+use super::job::{Ended, Job, Place};
 use super::node::{self, Presence};
 use super::plan::{LayerName, Places, Plan};
 use super::pump::{Pump, PumpError};
@@ -195,21 +195,33 @@ impl Work<'_> {
             survey(self.km, nodes).await;
         }
         let due: Vec<usize> = due.iter().copied().filter(|at| nodes[*at].error.is_none()).collect();
-        let (mut sinks, mut shares) = (Vec::new(), Vec::new());
         let mut clusters: BTreeMap<String, (Scope, Vec<Job>)> = BTreeMap::new();
-        for at in &due {
-            let (plan, target) = (self.plan(&nodes[*at], thrifty), &nodes[*at].target);
-            if plan != self.plan(&nodes[*at], false) {
-                shares.push(*at);
+        let (mut shares, mut work) = (Vec::new(), Vec::new());
+        for at in due {
+            let (plan, target) = (self.plan(&nodes[at], thrifty), &nodes[at].target);
+            if plan != self.plan(&nodes[at], false) {
+                shares.push(at);
             }
-            let job = |stream| Job::new(*at, &target.node, &plan, stream);
             // One for the step and for what is told of it, so that a passed deadline can say what was seen last.
-            let fresh = || (self.km.cluster_scope(&target.cluster), Vec::new());
-            let (scope, jobs) = clusters.entry(target.cluster.clone()).or_insert_with(fresh);
-            let (sink, stream) = Sink::new(plan.clone(), &target.node, scope.clone());
-            jobs.push(job(stream));
-            sinks.push(sink);
+            let fresh = || self.km.cluster_scope(&target.cluster);
+            let scope = clusters.entry(target.cluster.clone()).or_insert_with(|| (fresh(), Vec::new())).0.clone();
+            let place = Place::new();
+            let (sink, stream) = Sink::new(plan.clone(), self.km.engine.clone(), &target.node, &place.folder, scope);
+            work.push((sink, Job::new(at, &target.node, &plan, &place, stream)));
         }
+        let ready = join_all(work.iter_mut().map(|(_, job)| job.prepare(self.km.engine.as_ref(), &self.km.cancel))).await;
+        let (mut sinks, mut due) = (Vec::new(), Vec::new());
+        for ((sink, job), ready) in work.into_iter().zip(ready) {
+            match ready {
+                Ok(()) => {
+                    due.push(job.at);
+                    sinks.push(sink);
+                    clusters.entry(nodes[job.at].target.cluster.clone()).and_modify(|(_, jobs)| jobs.push(job));
+                }
+                Err(reason) => nodes[job.at].fail(reason),
+            }
+        }
+        clusters.retain(|_, (_, jobs)| !jobs.is_empty());
         let architecture = architecture(nodes).to_owned();
         let mut pump = Pump::new(&self.wanted, self.places(), &mut sinks);
         let running = join_all(clusters.into_iter().map(|(cluster, (scope, jobs))| self.cluster(cluster, scope, jobs)));

@@ -7,7 +7,7 @@ pub(super) const NAMESPACE: &str = "k8s.io";
 pub(super) const SURVEY: &str = r#"
 ctr="ctr --namespace k8s.io"
 echo "machine $(uname -m)"
-for tool in tar head find mknod mv; do command -v "$tool" >/dev/null || echo "lacks $tool"; done
+for tool in find mknod mv; do command -v "$tool" >/dev/null || echo "lacks $tool"; done
 snapshotter=$(containerd config dump 2>/dev/null | sed -n "s/^ *snapshotter = [\"']\(..*\)[\"'] *\$/\1/p" | head -n 1)
 echo "snapshotter ${snapshotter:=overlayfs}"
 $ctr content ls -q | while read -r digest; do echo "content $digest"; done
@@ -19,36 +19,35 @@ done
 /// Imports an OCI layout from standard input, as containerd does it. `$1` is the snapshotter.
 pub(super) const IMPORT: &str = r#"exec ctr --namespace k8s.io images import --snapshotter "$1" -"#;
 
-/// Takes layers unpacked. `$1` is the snapshotter, `$2` a folder beside its own, `$3` a prefix for its keys.
+/// Makes the folders that layers are unpacked into. `$1` is the one they are in, the others are theirs.
+pub(super) const PREPARE: &str = r#"
+umask 022
+into=$1
+shift
+mkdir "$into"
+for one do mkdir "$into/$one"; done
+"#;
+
+/// Makes an image of layers that the engine has unpacked. `$1` is the snapshotter, `$2` the folder with the layers'
+/// folders, beside the snapshotter's own, `$3` a prefix for its keys.
 ///
-/// Standard input is a list of orders: `layer NAME SIZE` and as many bytes of tar; then, lowest first, `stack
-/// STACK BELOW LAYER`, `folder PATH` for each folder that the layer implies, `commit`; at the end `import`,
-/// and an OCI layout without layers. A layer is unpacked into a folder of its own, which becomes the content
-/// of a snapshot by being renamed. Implied folders get the attributes that they have below. What overlayfs needs said
-/// another way than archives say it: a file `.wh.x` is a whiteout of `x`. An opaque folder (exit code 3) takes an
-/// extended attribute, which no tool of a node can set; containerd does that then.
+/// Standard input is a list of orders: `layer NAME` for each that is whole; then, lowest first, `stack STACK BELOW
+/// LAYER`, `folder PATH` for each folder that the layer implies, `commit`; at the end `import`, and an OCI layout
+/// without layers. A layer's folder becomes the content of a snapshot by being renamed. Implied folders get the
+/// attributes that they have below. What overlayfs needs said another way than archives say it: a file `.wh.x` is a
+/// whiteout of `x`. An opaque folder (exit code 3) takes an extended attribute, which no tool of a node can set;
+/// containerd does that then.
 ///
 /// ctr marks its snapshots as roots for the garbage collection; once the image refers to them, that is over.
-pub(super) const UNPACK: &str = r#"
+pub(super) const STACK: &str = r#"
 set -eu
 ctr="ctr --namespace k8s.io"
 snap="$ctr snapshots --snapshotter $1"
 roots= whole=
-mkdir -p "$2"
 while read -r order rest; do
   case $order in
     layer)
-      one=${rest% *} two=${rest#* }
-      mkdir "$2/$one"
-      chmod 755 "$2/$one"
-      head -c "$two" | {
-        code=0
-        tar --extract --file=- --directory="$2/$one" --numeric-owner --same-owner --preserve-permissions \
-          --delay-directory-restore --xattrs --xattrs-include='*' || code=$?
-        cat >/dev/null
-        exit "$code"
-      }
-      find "$2/$one" -name '.wh.*' -exec sh -c '
+      find "$2/$rest" -name '.wh.*' -exec sh -c '
         for file do
           name=${file##*/.wh.}
           case $name in .wh.*) exit 3 ;; esac
@@ -71,6 +70,7 @@ while read -r order rest; do
       mv "$2/$three" "$path"
       ;;
     folder)
+      chmod 755 "$path/$rest"
       IFS=:
       for below in $lower; do
         if [ -e "$below/$rest" ] || [ -L "$below/$rest" ]; then
@@ -96,10 +96,11 @@ wait
 rm -rf "$2"
 "#;
 
-/// Removes what an interrupted [`UNPACK`] left; same arguments.
+/// Removes what an interrupted [`STACK`] left; same arguments. An engine that is told of the end at the same time may
+/// still put a file there.
 pub(super) const CLEAN: &str = r#"
 snap="ctr --namespace k8s.io snapshots --snapshotter $1"
-rm -rf "$2"
+rm -rf "$2" || rm -rf "$2"
 $snap ls | while read -r key rest; do
   case $key in "$3"-*) $snap rm "$key" ;; esac
 done

@@ -1,4 +1,4 @@
-//! Where a node's bytes go: a bounded channel into the command that reads them.
+//! Where a node's bytes go: bounded channels into the command that reads them, and into what the engine unpacks.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::engine::{ByteStream, EngineError, EngineErrorKind};
+use crate::engine::{ByteStream, Engine, EngineError, EngineErrorKind};
 use crate::ops::context::Scope;
 
-use super::plan::Plan;
+use super::plan::{Mode, Plan};
 
 /// Pieces under way to one node at most; the source waits for the slowest.
 const DEPTH: usize = 16;
@@ -20,7 +21,12 @@ const TELL_EVERY: Duration = Duration::from_millis(500);
 /// One node's end of the pump.
 pub(super) struct Sink {
     pub(super) plan: Plan,
-    sender: Option<mpsc::Sender<crate::engine::Result<Bytes>>>,
+    sender: Option<Sender>,
+    engine: Arc<dyn Engine>,
+    /// Where layers are unpacked.
+    folder: String,
+    /// The layer that comes just now.
+    layer: Option<Upload>,
     scope: Scope,
     node: Arc<str>,
     sent: u64,
@@ -28,16 +34,26 @@ pub(super) struct Sink {
     told: Instant,
 }
 
+type Sender = mpsc::Sender<crate::engine::Result<Bytes>>;
+
+/// A layer on its way: the engine unpacks it into the node from outside. A command in the node would do the same, but
+/// each byte would pass through three programs more.
+struct Upload {
+    name: String,
+    /// As long as the engine reads.
+    sender: Option<Sender>,
+    task: AbortOnDropHandle<crate::engine::Result<()>>,
+}
+
 // === impl Sink ===
 
 impl Sink {
-    /// A sink, and what the node's command reads.
-    pub(super) fn new(plan: Plan, node: &str, scope: Scope) -> (Self, ByteStream) {
-        let (sender, receiver) = mpsc::channel(DEPTH);
-        let stream =
-            futures_util::stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|item| (item, receiver)) });
+    /// A sink for layers that are unpacked under a folder, and what the node's command reads.
+    pub(super) fn new(plan: Plan, engine: Arc<dyn Engine>, node: &str, folder: &str, scope: Scope) -> (Self, ByteStream) {
+        let (sender, stream) = channel();
         let now = Instant::now();
-        (Self { plan, sender: Some(sender), scope, node: node.into(), sent: 0, begun: now, told: now }, stream.boxed())
+        let (node, folder) = (node.into(), folder.to_owned());
+        (Self { plan, sender: Some(sender), engine, folder, layer: None, scope, node, sent: 0, begun: now, told: now }, stream)
     }
 
     /// Bytes sent so far.
@@ -50,19 +66,61 @@ impl Sink {
         self.sender.is_some()
     }
 
-    /// Sends some bytes, as soon as there is room. A command that has ended reads no more; why, it tells itself.
+    /// Sends some bytes to the command, as soon as there is room. A command that has ended reads no more; why, it
+    /// tells itself.
     pub(super) async fn send(&mut self, bytes: Bytes) {
         let Some(sender) = &self.sender else { return };
+        let length = bytes.len();
+        match sender.send(Ok(bytes)).await {
+            Ok(()) => self.count(length),
+            Err(_) => self.close(),
+        }
+    }
+
+    /// A layer begins, which the engine unpacks into its folder.
+    pub(super) fn begin_layer(&mut self, name: &str) {
+        let (sender, stream) = channel();
+        let (engine, node, path) = (self.engine.clone(), self.node.clone(), format!("{}/{name}", self.folder));
+        let task = AbortOnDropHandle::new(tokio::spawn(async move { engine.put_archive(&node, &path, stream).await }));
+        self.layer = Some(Upload { name: name.to_owned(), sender: Some(sender), task });
+    }
+
+    /// Sends some bytes of a layer, as soon as there is room: to the engine when it was begun there, else to the command.
+    pub(super) async fn send_layer(&mut self, bytes: Bytes) {
+        if self.plan.mode == Mode::Import {
+            return self.send(bytes).await;
+        }
+        // A command that has ended has no use for the rest.
+        if self.sender.as_ref().is_none_or(Sender::is_closed) {
+            return self.close();
+        }
+        let Some(layer) = &mut self.layer else { return };
+        let Some(sender) = &layer.sender else { return };
+        let length = bytes.len();
+        match sender.send(Ok(bytes)).await {
+            Ok(()) => self.count(length),
+            // Whether it has enough or has failed is known at the end.
+            Err(_) => layer.sender = None,
+        }
+    }
+
+    /// Waits until the layer that was begun is whole, and tells the command.
+    pub(super) async fn end_layer(&mut self) {
+        let Some(Upload { name, sender, task }) = self.layer.take() else { return };
+        drop(sender);
+        match task.await {
+            Ok(Ok(())) => self.send(format!("layer {name}\n").into()).await,
+            Ok(Err(error)) => self.fail(&error.to_string()).await,
+            Err(crashed) => self.fail(&crashed.to_string()).await,
+        }
+    }
+
+    fn count(&mut self, length: usize) {
         if self.sent == 0 {
             // The source's own preparations are no part of the rate.
             self.begun = Instant::now();
         }
-        let length = bytes.len() as u64;
-        if sender.send(Ok(bytes)).await.is_err() {
-            self.sender = None;
-            return;
-        }
-        self.sent += length;
+        self.sent += length as u64;
         if self.told.elapsed() >= TELL_EVERY {
             self.told = Instant::now();
             self.scope.progress(super::run::STEP, format!("{}: {}", self.node, amount(self.sent, self.begun.elapsed())));
@@ -79,6 +137,7 @@ impl Sink {
 
     /// Lets the command fail: what it got is not the whole.
     pub(super) async fn fail(&mut self, reason: &str) {
+        self.layer = None;
         if let Some(sender) = self.sender.take() {
             let error = EngineError::new("send images to", self.node.as_ref(), EngineErrorKind::Interrupted, reason);
             // Without a reader it has failed by itself.
@@ -88,8 +147,15 @@ impl Sink {
 
     /// That was all.
     pub(super) fn close(&mut self) {
+        self.layer = None;
         self.sender = None;
     }
+}
+
+fn channel() -> (Sender, ByteStream) {
+    let (sender, receiver) = mpsc::channel(DEPTH);
+    let stream = futures_util::stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|item| (item, receiver)) });
+    (sender, stream.boxed())
 }
 
 /// `12.5 MB, 80 MB/s`

@@ -14,6 +14,8 @@ use crate::engine::fake::{ExecCall, ExecReply, FakeEngine, Fault, Verb, When};
 use crate::engine::{Engine as _, EngineErrorKind, ImageInfo};
 use crate::ops::{ErrorKind, Kindmesh};
 
+/// Only the command that makes images of unpacked layers has this.
+const UNPACKS: &str = "read -r order";
 const NAME: &str = "docker.io/library/shop:dev";
 
 /// An image as an engine saves it.
@@ -99,7 +101,9 @@ fn nodes(engine: &FakeEngine, images: String, survey: String) -> Heard {
         if line.contains("uname -m") {
             return Some(ExecReply::stdout(format!("machine x86_64\nsnapshotter overlayfs\n{survey}")));
         }
-        ears.lock().unwrap().push(call.clone());
+        if !line.contains("mkdir \"$into\"") {
+            ears.lock().unwrap().push(call.clone());
+        }
         None
     });
     heard
@@ -144,7 +148,19 @@ async fn one_read_feeds_every_node_and_layers_are_unpacked_in_order() {
     let (_, layout) = sent.split_once(&upper).expect("the upper layer, then the image");
     assert!(layout.contains(NAME) && layout.contains("oci-layout") && !layout.contains("etc/shop/settings"));
     assert_eq!(heard[0].stdin, heard[1].stdin);
-    assert_eq!(report.nodes[0].sent_bytes, heard[0].stdin.len() as u64);
+    // The engine unpacks the layers, each into its own folder.
+    let unpacked: Vec<String> =
+        engine.calls().iter().filter(|call| call.verb == Verb::PutArchive).map(|call| call.object.clone()).collect();
+    for node in ["a-control-plane", "b-control-plane"] {
+        for layer in &image.layers {
+            let into = |object: &&String| {
+                object.starts_with(&format!("{node}:/var/lib/containerd/kindmesh-load-")) && object.ends_with(&layer[7..])
+            };
+            assert_eq!(unpacked.iter().filter(into).count(), 1, "{unpacked:?}");
+        }
+    }
+    let layers: usize = [layer(&["bin"]), layer(&["etc/shop/settings"])].iter().map(Vec::len).sum();
+    assert_eq!(report.nodes[0].sent_bytes, (heard[0].stdin.len() + layers) as u64);
 }
 
 #[tokio::test]
@@ -184,7 +200,7 @@ async fn a_layer_that_is_there_is_not_sent() {
     let heard = nodes(&engine, String::new(), format!("content {}\n", image.layers[1]));
     Kindmesh::new(engine.clone()).load(&request()).await.unwrap();
     let call = &heard.lock().unwrap()[0];
-    assert!(call.line().contains("images import") && !call.line().contains("tar --extract"), "{}", call.line());
+    assert!(call.line().contains("images import") && !call.line().contains(UNPACKS), "{}", call.line());
     let mut names = Vec::new();
     for entry in tar::Archive::new(call.stdin.as_slice()).entries().unwrap() {
         names.push(entry.unwrap().path().unwrap().display().to_string());
@@ -206,6 +222,28 @@ async fn a_node_that_cannot_unpack_gets_everything_by_import() {
     let imported: Vec<&ExecCall> = heard.iter().filter(|call| call.line().contains("exec ctr")).collect();
     assert_eq!(imported.len(), 2);
     assert!(image.layers.iter().all(|layer| text(imported[0]).contains(&format!("blobs/sha256/{}", &layer[7..]))));
+}
+
+#[tokio::test]
+async fn where_the_engine_cannot_unpack_containerd_imports() {
+    let image = lower_and_upper();
+    // At the first layer and at the second of both nodes; and where there is no room for layers.
+    for fault in [When::Verb(Verb::PutArchive, 1), When::Verb(Verb::PutArchive, 3)] {
+        let engine = engine(&image).await;
+        let heard = nodes(&engine, String::new(), String::new());
+        engine.fault(fault, Fault::Fail(EngineErrorKind::Failed, "invalid symlink".to_owned()));
+        let report = Kindmesh::new(engine.clone()).load(&request()).await.unwrap();
+        assert_eq!(outcomes(&report), [LoadOutcome::Loaded; 2]);
+        assert_eq!(heard.lock().unwrap().iter().filter(|call| call.line().contains("exec ctr")).count(), 1);
+    }
+    let engine = engine(&image).await;
+    let heard = nodes(&engine, String::new(), String::new());
+    engine.on_exec(|call| call.line().contains("mkdir \"$into\"").then(|| ExecReply::fails(1, "read-only file system")));
+    let report = Kindmesh::new(engine.clone()).load(&request()).await.unwrap();
+    assert_eq!((outcomes(&report), engine.count(Verb::PutArchive)), (vec![LoadOutcome::Loaded; 2], 0));
+    let heard = heard.lock().unwrap();
+    assert_eq!(heard.iter().filter(|call| call.line().contains("exec ctr")).count(), 2);
+    assert_eq!(heard.iter().filter(|call| call.line().contains("rm -rf")).count(), 2, "what was begun is tidied up");
 }
 
 #[tokio::test]
@@ -235,7 +273,7 @@ async fn a_cut_archive_is_an_error_and_nothing_is_taken_over() {
         let error = Kindmesh::new(engine.clone()).load(&request()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Engine);
         assert!(error.to_string().contains("broke in the middle"), "{error}");
-        assert!(heard.lock().unwrap().iter().all(|call| !call.line().contains("tar --extract")), "no command got its whole input");
+        assert!(heard.lock().unwrap().iter().all(|call| !call.line().contains(UNPACKS)), "no command got its whole input");
     }
 }
 
@@ -307,7 +345,7 @@ async fn a_cancelled_load_ends_and_says_so() {
     let image = lower_and_upper();
     let engine = engine(&image).await;
     nodes(&engine, String::new(), String::new());
-    engine.on_exec(|call| call.line().contains("tar --extract").then_some(ExecReply::Hang));
+    engine.on_exec(|call| call.line().contains(UNPACKS).then_some(ExecReply::Hang));
     let cancel = CancellationToken::new();
     let kindmesh = Kindmesh::new(engine.clone()).cancellation(cancel.clone());
     let stop = async {
