@@ -14,6 +14,7 @@ use crate::engine::{ContainerInfo, ContainerState, Engine, EngineErrorKind, Exec
 use crate::event::WAIT_SPAN;
 
 use super::error::{Error, ErrorKind, Result};
+use super::network;
 
 /// How long an engine may be busy with a container that it was asked for before; creating one takes it well under a
 /// second, on a machine with nothing else to do.
@@ -105,10 +106,17 @@ pub(super) async fn ensure_started(engine: &dyn Engine, node: &ContainerInfo) ->
             engine.unpause_container(&node.name).await?;
             Ok(true)
         }
-        _ => match engine.start_container(&node.name).await {
-            Ok(()) => Ok(true),
-            Err(error) => Err(start_error(node, error)),
-        },
+        _ => {
+            let mut started = engine.start_container(&node.name).await;
+            // Whoever made the second network of a name did so after this one was found alone.
+            for name in node.networks.keys() {
+                if matches!(&started, Err(error) if error.message.contains(&format!("network {name} is ambiguous"))) {
+                    network::settle(engine, name).await?;
+                    started = engine.start_container(&node.name).await;
+                }
+            }
+            started.map(|()| true).map_err(|error| start_error(node, error))
+        }
     }
 }
 

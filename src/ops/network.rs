@@ -1,5 +1,6 @@
 //! The network under a fleet: made as kind makes it, or just as the fleet file says.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -26,8 +27,7 @@ const DEFAULT_BRIDGE: &str = "bridge";
 /// Reads the fleet's network if it is there. Several of one name are left as they are: reading
 /// changes nothing.
 pub(super) async fn find(engine: &dyn Engine, name: &str) -> Result<Option<NetworkInfo>> {
-    let mut found = engine.networks_named(name).await?;
-    found.sort_by(precedence);
+    let found = ranked(engine, engine.networks_named(name).await?).await?;
     Ok(found.into_iter().next())
 }
 
@@ -52,8 +52,7 @@ pub(super) async fn ensure(engine: &dyn Engine, fleet: &Fleet) -> Result<Outcome
     let name = &fleet.network.name;
     let (mut made, mut overlap, mut seen) = (false, None, Vec::new());
     for look in 1..=LOOKS {
-        let mut found = engine.networks_named(name).await?;
-        found.sort_by(precedence);
+        let found = ranked(engine, engine.networks_named(name).await?).await?;
         match found.as_slice() {
             [] => match create(engine, fleet).await? {
                 // The first time, the look that shows it follows at once.
@@ -77,6 +76,26 @@ pub(super) async fn ensure(engine: &dyn Engine, fleet: &Fleet) -> Result<Outcome
         None => Error::new(ErrorKind::Engine, format!("network {name} does not stay: looked {LOOKS} times, each time it was gone again"))
             .hint("another program makes or removes networks on this engine; run the command again when it is done"),
     })
+}
+
+/// Returns when there is no more than one network of this name. An engine that lets two creators both succeed starts no
+/// container on a network of which there are two; the second creator takes its own back, or was killed before.
+///
+/// # Errors
+/// When duplicates stay, because containers use them.
+pub(super) async fn settle(engine: &dyn Engine, name: &str) -> Result<()> {
+    let mut seen = Vec::new();
+    for look in 1..=LOOKS {
+        let found = ranked(engine, engine.networks_named(name).await?).await?;
+        match found.as_slice() {
+            [] | [_] => return Ok(()),
+            [_, duplicates @ ..] if seen == ids(&found) => remove_duplicates(engine, duplicates).await?,
+            _ => seen = ids(&found),
+        }
+        tokio::time::sleep(LOOK_PAUSE * look).await;
+    }
+    Err(Error::new(ErrorKind::Engine, format!("the engine has several networks {name}, and containers use more than one of them"))
+        .hint("remove all but one of them, with their containers"))
 }
 
 fn ids(networks: &[NetworkInfo]) -> Vec<String> {
@@ -208,21 +227,32 @@ async fn create(engine: &dyn Engine, fleet: &Fleet) -> Result<Creation> {
     }
 }
 
-/// Leaves one network of this name: the one with most containers, then the lowest ID. Engines below
-/// API 1.44 let two creators both succeed.
+/// Takes back what is not the one to stay. Engines below API 1.44 let two creators both succeed.
 async fn remove_duplicates(engine: &dyn Engine, duplicates: &[NetworkInfo]) -> Result<()> {
     for duplicate in duplicates {
         match engine.remove_network(&duplicate.id).await {
             Ok(()) => {}
             Err(error) if error.is_not_found() => {}
+            // A container came to it since it was looked at: the next look puts it first.
+            Err(error) if matches!(error.kind, EngineErrorKind::Conflict | EngineErrorKind::Refused) => {}
             Err(error) => return Err(error.into()),
         }
     }
     Ok(())
 }
 
-fn precedence(a: &NetworkInfo, b: &NetworkInfo) -> std::cmp::Ordering {
-    b.attached.len().cmp(&a.attached.len()).then_with(|| a.id.cmp(&b.id))
+/// Networks of one name, the one to stay first: that of most containers that run, then of most that rest, then the lowest ID.
+async fn ranked(engine: &dyn Engine, mut networks: Vec<NetworkInfo>) -> Result<Vec<NetworkInfo>> {
+    if networks.len() > 1 {
+        // Containers that rest are not attached, but the addresses of their pools are of their network.
+        let containers = engine.list_containers(&[]).await?;
+        let users = |network: &NetworkInfo| {
+            let uses = |container: &&ContainerInfo| container.networks.get(&network.name).is_some_and(|one| one.network_id == network.id);
+            containers.iter().filter(uses).count()
+        };
+        networks.sort_by_cached_key(|one| (Reverse(one.attached.len()), Reverse(users(one)), one.id.clone()));
+    }
+    Ok(networks)
 }
 
 async fn default_mtu(engine: &dyn Engine) -> Result<Option<u32>> {

@@ -66,7 +66,11 @@ pub(super) async fn ensure_one(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &Nod
         let error = match boot::ensure_started(engine, &container).await {
             Ok(started) => {
                 changed |= started;
-                match booted(km, plan, node, scope).await {
+                let running = engine.inspect_container(&node.name).await?;
+                if container.state == ContainerState::Created {
+                    on_its_network(km, plan, &running).await?;
+                }
+                match boot::wait_booted(engine, &running, plan.fleet.timeouts.node_boot, &scope.cancel).await.map(|()| running) {
                     Ok(container) => return Ok((container, changed)),
                     Err(error) => error,
                 }
@@ -94,12 +98,16 @@ pub(super) async fn ensure_one(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &Nod
     }
 }
 
-/// Waits until a node that was started has booted. Returns it as it runs.
-async fn booted(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &NodePlan, scope: &Scope) -> Result<ContainerInfo> {
-    let engine = km.engine.as_ref();
-    let container = engine.inspect_container(&node.name).await?;
-    boot::wait_booted(engine, &container, plan.fleet.timeouts.node_boot, &scope.cancel).await?;
-    Ok(container)
+/// Of several networks of one name, which old engines let creators make at the same moment, one stays: perhaps not the one
+/// that the pools were carved from. A node that has just begun there is given up.
+async fn on_its_network(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &ContainerInfo) -> Result<()> {
+    let name = &plan.network.name;
+    if node.networks.get(name).is_none_or(|place| place.network_id == plan.network.id) {
+        return Ok(());
+    }
+    km.engine.remove_container(&node.id).await?;
+    Err(Error::new(ErrorKind::Conflict, format!("node {}: network {name} is no longer the one that its addresses are of", node.name))
+        .hint("run the command again: it takes the network that is there"))
 }
 
 /// Makes sure the container exists, without starting it. Its labels hold everything that a later

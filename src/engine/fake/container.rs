@@ -108,7 +108,9 @@ impl State {
         let ports = self.bind(&spec.ports, key)?;
         if !matches!(spec.network.as_str(), "none" | "host") {
             let name = if spec.network.is_empty() { "bridge" } else { &spec.network };
-            let network = self.network(name, verb)?;
+            // One that ran before goes back to where it was, even if there are several of that name now.
+            let home = self.networks.iter().position(|network| network.spec.name == name && network.guests.contains(&id));
+            let network = home.map_or_else(|| self.network(name, verb), Ok)?;
             self.networks[network].attach(&id, spec.ipv4_address, verb, key)?;
         }
         let container = &mut self.containers[at];
@@ -217,7 +219,9 @@ impl State {
         let verb = Verb::DisconnectNetwork;
         let network = self.network(network, verb)?;
         let at = self.container(container, verb)?;
-        match self.networks[network].taken.remove(&self.containers[at].id) {
+        let id = &self.containers[at].id;
+        self.networks[network].guests.remove(id);
+        match self.networks[network].taken.remove(id) {
             Some(_) => Ok(()),
             None => refuse(verb, container, Kind::Refused, format!("container {container} is not connected to the network")),
         }
@@ -232,13 +236,15 @@ impl State {
     }
 
     pub(super) fn container_info(&self, container: &Container) -> ContainerInfo {
+        // A container that rests belongs to its networks without an address.
         let place = |network: &super::network::Network| {
-            let (v4, v6) = network.taken.get(&container.id)?;
-            Some((network.spec.name.clone(), ContainerNetwork { network_id: network.id.clone(), ipv4: Some(*v4), ipv6: *v6 }))
+            network.guests.contains(&container.id).then_some(())?;
+            let (ipv4, ipv6) = network.taken.get(&container.id).map_or((None, None), |(v4, v6)| (Some(*v4), *v6));
+            Some((network.spec.name.clone(), ContainerNetwork { network_id: network.id.clone(), ipv4, ipv6 }))
         };
         let mut networks: BTreeMap<String, ContainerNetwork> = self.networks.iter().filter_map(place).collect();
         if !container.spec.network.is_empty() {
-            // A stopped container belongs to its network without an address.
+            // One that never ran knows its network by name.
             networks.entry(container.spec.network.clone()).or_default();
         }
         let state = container.state;

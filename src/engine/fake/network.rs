@@ -1,6 +1,6 @@
 //! Networks: names, pools and addresses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
@@ -24,6 +24,8 @@ pub(super) struct Network {
     created: i64,
     /// Address of each attached container by its ID.
     pub taken: BTreeMap<String, (Ipv4Addr, Option<Ipv6Addr>)>,
+    /// IDs of the attached containers, and of those that would be if they ran.
+    pub guests: BTreeSet<String>,
 }
 
 // === impl Network ===
@@ -34,7 +36,16 @@ impl Network {
     pub(super) fn default_bridge() -> Self {
         let spec = NetworkSpec { name: "bridge".to_owned(), ..NetworkSpec::default() };
         let v4: Ipv4Network = "172.17.0.0/16".parse().expect("the default bridge's subnet");
-        Self { id: "b".repeat(64), spec, v4, gateway: first(v4), chosen: false, created: 0, taken: BTreeMap::new() }
+        Self {
+            id: "b".repeat(64),
+            spec,
+            v4,
+            gateway: first(v4),
+            chosen: false,
+            created: 0,
+            taken: BTreeMap::new(),
+            guests: BTreeSet::new(),
+        }
     }
 
     fn entries(&self) -> Vec<IpamEntry> {
@@ -80,6 +91,7 @@ impl Network {
         };
         let v6 = self.spec.ipv6_subnet.map(|subnet| sixth(subnet, v4));
         self.taken.insert(container.to_owned(), (v4, v6));
+        self.guests.insert(container.to_owned());
         Ok(())
     }
 }
@@ -131,6 +143,7 @@ impl State {
             chosen: spec.ipv4_subnet.is_some(),
             created: self.now(),
             taken: BTreeMap::new(),
+            guests: BTreeSet::new(),
         });
         self.tell("network", "create", &spec.name, spec.labels.clone());
         Ok(id)

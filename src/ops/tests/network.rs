@@ -1,11 +1,14 @@
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 
-use super::{container, engine, fleet, kindmesh};
+use super::{IMAGE, container, engine, fleet, kindmesh};
+use crate::domain::container::ContainerSpec;
 use crate::domain::fleet::{Fleet, Privileges};
 use crate::domain::fleet_builder::NetworkBuilder;
 use crate::domain::labels;
 use crate::domain::net::NetworkSpec;
-use crate::engine::fake::{Fault, Verb, When};
+use crate::engine::fake::{FakeEngine, Fault, Verb, When};
 use crate::engine::{Engine as _, EngineErrorKind};
 use crate::ops::ErrorKind;
 
@@ -35,11 +38,11 @@ async fn many_at_once_leave_one_even_where_names_are_not_unique() {
     assert!(made.iter().all(Result::is_ok), "{made:?}");
 }
 
-#[tokio::test]
-async fn a_network_that_goes_down_with_its_maker_is_made_again() {
+/// An `up` of one cluster whose network is taken away while its node is being started, and made by somebody else where they are
+/// `faster`. The engine answers that start as told, and all others with "enough is seen".
+async fn network_lost(faster: bool, answer: Result<(), String>) -> Arc<FakeEngine> {
     let engine = engine();
     let fleet = Fleet::builder("f").clusters(1).privileges(Privileges::Privileged).build().unwrap();
-    // The first node that starts finds its network gone, as the engine tells it.
     let starts = std::sync::atomic::AtomicUsize::new(0);
     let networks = engine.clone();
     engine.on_start(move |_, spec| {
@@ -47,7 +50,7 @@ async fn a_network_that_goes_down_with_its_maker_is_made_again() {
             return Ok(());
         }
         match starts.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
-            0 => Err("network kind not found".to_owned()),
+            0 => answer.clone(),
             _ => Err("enough is seen".to_owned()),
         }
     });
@@ -66,6 +69,9 @@ async fn a_network_that_goes_down_with_its_maker_is_made_again() {
                 && networks.calls().iter().filter(|call| call.verb == Verb::RemoveNetwork).count() == 0
             {
                 networks.remove_network(&network.id).await.unwrap();
+                if faster {
+                    networks.create_network(&NetworkSpec { name: "kind".to_owned(), ..NetworkSpec::default() }).await.unwrap();
+                }
             }
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
@@ -78,6 +84,21 @@ async fn a_network_that_goes_down_with_its_maker_is_made_again() {
     let made = engine.calls().iter().filter(|call| call.verb == Verb::CreateNetwork).count();
     assert_eq!(made, 2, "made again");
     assert_eq!(engine.networks_named("kind").await.unwrap().len(), 1);
+    engine
+}
+
+#[tokio::test]
+async fn a_network_that_goes_down_with_its_maker_is_made_again() {
+    // The first node that starts finds its network gone, as the engine tells it.
+    network_lost(false, Err("network kind not found".to_owned())).await;
+}
+
+/// So it is with two networks of the name, of which somebody takes back the one that pools were carved from.
+#[tokio::test]
+async fn a_node_that_began_on_another_network_of_the_name_is_made_anew() {
+    let engine = network_lost(true, Ok(())).await;
+    let of_node = |verb| engine.calls().iter().filter(|call| call.verb == verb && call.object.contains("control-plane")).count();
+    assert_eq!((of_node(Verb::CreateContainer), of_node(Verb::StartContainer)), (2, 2));
 }
 
 #[tokio::test]
@@ -155,6 +176,41 @@ async fn what_is_gone_at_the_next_look_wins_nothing() {
     let kindmesh = kindmesh(&engine);
     let (found, ()) = tokio::join!(kindmesh.ensure_network(&fleet), engine_takes_back);
     assert_eq!(&found.unwrap().id, stays);
+}
+
+/// Of two creators the first may have looked before the second came, and start its nodes while there are two.
+#[tokio::test(start_paused = true)]
+async fn a_second_network_of_the_name_keeps_no_node_from_starting() {
+    let engine = engine();
+    engine.allow_duplicate_networks(true);
+    let spec = NetworkSpec { name: "kind".to_owned(), ..NetworkSpec::default() };
+    let first = engine.create_network(&spec).await.unwrap();
+    let created = ContainerSpec { image: IMAGE.to_owned(), network: "kind".to_owned(), ..ContainerSpec::default() };
+    engine.create_container("node", &created).await.unwrap();
+    let node = engine.inspect_container("node").await.unwrap();
+    engine.create_network(&spec).await.unwrap();
+    assert!(engine.start_container("node").await.unwrap_err().message.contains("ambiguous"));
+
+    assert!(crate::ops::boot::ensure_started(engine.as_ref(), &node).await.unwrap());
+    let left = engine.networks_named("kind").await.unwrap();
+    assert_eq!(left.iter().map(|one| &one.id).collect::<Vec<_>>(), [&first]);
+}
+
+/// That of a node that rests has the addresses of its pool, whatever its ID.
+#[tokio::test(start_paused = true)]
+async fn of_two_networks_that_of_a_container_at_rest_stays() {
+    let engine = engine();
+    engine.allow_duplicate_networks(true);
+    let spec = NetworkSpec { name: "kind".to_owned(), ..NetworkSpec::default() };
+    let first = engine.create_network(&spec).await.unwrap();
+    let second = engine.create_network(&spec).await.unwrap();
+    assert!(first < second, "by their IDs the first would stay");
+    container(&engine, "guest", "bridge", &[]).await;
+    engine.connect_network(&second, "guest", None).await.unwrap();
+    engine.stop_container("guest", 0).await.unwrap();
+    let kept = kindmesh(&engine).ensure_network(&fleet("f")).await.unwrap();
+    assert_eq!(kept.id, second);
+    assert_eq!(engine.networks_named("kind").await.unwrap().len(), 1);
 }
 
 #[tokio::test]
