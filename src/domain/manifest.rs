@@ -292,6 +292,24 @@ impl Object {
         true
     }
 
+    /// Adds an entry to a list of a container of a workload (`args`, `volumeMounts`), which is made where it is missing; false
+    /// when there is no such container.
+    pub fn append_to_container(&mut self, container: &str, list: &str, entry: Value) -> bool {
+        let Some(found) = self.container(container) else { return false };
+        let list = found.entry(list).or_insert_with(|| Value::Array(Vec::new()));
+        list.as_array_mut().map(|list| list.push(entry)).is_some()
+    }
+
+    /// Adds an entry to a list, named by the keys on the way to it, which is made where it is missing; false when something
+    /// else is in the way.
+    pub fn append(&mut self, path: &[&str], entry: Value) -> bool {
+        let Some((last, way)) = path.split_last() else { return false };
+        let parent = way.iter().try_fold(&mut self.value, |here, key| here.get_mut(*key));
+        let Some(parent) = parent.and_then(Value::as_object_mut) else { return false };
+        let list = parent.entry(*last).or_insert_with(|| Value::Array(Vec::new()));
+        list.as_array_mut().map(|list| list.push(entry)).is_some()
+    }
+
     /// Sets a variable of a workload's first container; false when there is none.
     pub fn set_first_env(&mut self, name: &str, value: &str) -> bool {
         let first = self.value.pointer("/spec/template/spec/containers/0/name").and_then(Value::as_str).map(str::to_owned);

@@ -1,5 +1,7 @@
 //! MetalLB in layer 2 mode: install it, give it the cluster's pool, see that it took it.
 
+mod metrics;
+
 use std::time::Duration;
 
 use kube::api::{Api, DynamicObject, ListParams};
@@ -99,8 +101,16 @@ impl Install {
                     object.set_env(container, "KUBERNETES_SERVICE_PORT", &port.to_string());
                 }
             }
+            if self.serves_metrics_with_secret() && !metrics::serve_with_secret(&mut objects, container) {
+                return Err(K8sError::Container { manifest: "MetalLB", container, what: "metrics" });
+            }
         }
         Ok(objects)
+    }
+
+    /// Programs of other versions may not have the flag for it.
+    fn serves_metrics_with_secret(&self) -> bool {
+        self.manifest.is_none() && self.images == Images::default()
     }
 
     /// The pool and its advertisement.
@@ -130,6 +140,9 @@ impl Install {
     pub async fn apply(&self, server: &ApiServer, deadline: Deadline, observer: Observer<'_>) -> Result<Applied> {
         let mut objects = self.objects()?;
         objects.extend(self.pool_objects()?);
+        if self.serves_metrics_with_secret() {
+            objects.extend(metrics::missing_secret(server, deadline, observer).await?);
+        }
         apply(server, objects, ApplyOptions::default(), deadline, observer).await
     }
 
@@ -302,8 +315,18 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(images(&install), [Images::default().controller, Images::default().speaker]);
+        let flags = |install: &Install| {
+            let text: String = install.objects().unwrap().iter().map(|object| object.value().to_string()).collect();
+            (
+                text.matches("--metrics-cert-dir=/etc/").count(),
+                text.matches("\"secretName\"").count(),
+                text.matches("\"mountPath\":\"/etc/metrics").count(),
+            )
+        };
+        assert_eq!(flags(&install), (2, 2, 2));
         install.images = Images { controller: "c".to_owned(), speaker: "s".to_owned() };
         assert_eq!(images(&install), ["c", "s"]);
+        assert_eq!(flags(&install), (0, 0, 0), "other versions may know no such flag");
     }
 
     #[test]
