@@ -35,6 +35,12 @@ pub struct TarEntry {
     pub kind: TarKind,
     /// Where a link leads.
     pub link: String,
+    /// Permission bits, those for set-user-ID, set-group-ID and stickiness included.
+    pub mode: u32,
+    /// User and group, by number.
+    pub owner: (u64, u64),
+    /// Whether other readers may take it for something else: rare and old forms, of which each knows some.
+    pub ambiguous: bool,
 }
 
 /// Kinds of entries that matter here.
@@ -81,6 +87,9 @@ pub struct TarStream {
     path: Option<String>,
     link: Option<String>,
     size: Option<u64>,
+    /// Kinds of extended headers that came before the next entry.
+    extended: Vec<u8>,
+    ambiguous: bool,
 }
 
 #[derive(Default)]
@@ -178,6 +187,10 @@ impl TarStream {
         let Some(own_size) = number(&block[124..136]) else { return Err(wrong) };
         let kind = block[156];
         if matches!(kind, b'x' | b'L' | b'K' | b'g') {
+            // Which of two that say the same counts, and what a global one is for, is read differently.
+            let mixed = |one: u8| kind == one || kind == b'x' || one == b'x';
+            self.ambiguous |= kind == b'g' || self.extended.iter().any(|one| mixed(*one));
+            self.extended.push(kind);
             if own_size > MAX_EXTENSION {
                 return Err(wrong);
             }
@@ -187,6 +200,12 @@ impl TarStream {
             };
             return Ok(());
         }
+        // Sparse files may have another name in their content; an old ustar ends its prefix elsewhere.
+        let star = &block[257..263] == b"ustar\0" && &block[508..512] == b"tar\0";
+        let known = matches!(kind, 0 | b'0'..=b'7');
+        let ambiguous = std::mem::take(&mut self.ambiguous) || star || !known;
+        self.extended.clear();
+        let headers_only = matches!(kind, b'1'..=b'6');
         let kind = match kind {
             0 | b'0' | b'7' => TarKind::File,
             b'5' => TarKind::Folder,
@@ -196,11 +215,16 @@ impl TarStream {
         };
         let size = self.size.take().unwrap_or(own_size);
         // Some writers give links and folders a size; nothing follows all the same.
-        let size = if matches!(kind, TarKind::File | TarKind::Other) { size } else { 0 };
+        let size = if headers_only { 0 } else { size };
         let path = self.path.take().unwrap_or_else(|| full_name(block));
         let path = path.trim_start_matches("./").trim_end_matches('/').to_owned();
         let link = self.link.take().unwrap_or_else(|| text(&block[157..257]));
-        out.push(TarPiece::Entry(TarEntry { path, size, kind, link }));
+        let number = |at: std::ops::Range<usize>| number(&block[at]);
+        let (mode, user, group) = (number(100..108), number(108..116), number(116..124));
+        let ambiguous = ambiguous || mode.is_none() || user.is_none() || group.is_none();
+        let owner = (user.unwrap_or_default(), group.unwrap_or_default());
+        let mode = mode.and_then(|mode| u32::try_from(mode).ok()).unwrap_or_default();
+        out.push(TarPiece::Entry(TarEntry { path, size, kind, link, mode, owner, ambiguous }));
         self.state = match size {
             0 => {
                 out.push(TarPiece::End);
@@ -217,11 +241,15 @@ impl TarStream {
             b'K' => self.link = Some(text(content)),
             b'x' => {
                 for (key, value) in pax_records(content) {
+                    // To some it means that the record counts for nothing.
+                    self.ambiguous |= value.is_empty() && matches!(key.as_str(), "path" | "linkpath" | "size");
                     match key.as_str() {
                         "path" => self.path = Some(value),
                         "linkpath" => self.link = Some(value),
                         "size" => self.size = value.parse().ok(),
-                        _ => {}
+                        // Of no use here, and not worth a second way of telling them.
+                        "uid" | "gid" => self.ambiguous |= value != "0",
+                        _ => self.ambiguous |= key.starts_with("GNU.sparse."),
                     }
                 }
             }

@@ -1,4 +1,7 @@
-//! A look into layers that are unpacked by tar: what it would do otherwise than containerd.
+//! A look into layers that the engine unpacks into nodes: what it would do otherwise than containerd.
+//!
+//! It unpacks with the node's root as its own, and goes where links of the same layer lead: through one to an absolute path a
+//! layer would write into the node. containerd stays in the layer's folder.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +14,8 @@ use crate::domain::tar_stream::{TarEntry, TarKind, TarPiece, TarStream};
 pub(super) struct InnerWatch {
     stream: TarStream,
     told: BTreeSet<String>,
+    /// Symbolic links, and hard links to them.
+    links: BTreeSet<String>,
     implied: BTreeSet<String>,
     pieces: Vec<TarPiece>,
 }
@@ -43,8 +48,28 @@ impl InnerWatch {
         if path.contains('\n') {
             return Err("a name in it has a line break".to_owned());
         }
-        if entry.kind == TarKind::Folder {
-            self.told.insert(path.to_owned());
+        if entry.ambiguous {
+            return Err(format!("not everybody reads its entry {path} alike"));
+        }
+        if matches!(path, "" | ".") {
+            // The engine leaves the folder itself as it is.
+            return match entry.kind == TarKind::Folder && entry.mode & 0o7777 == 0o755 && entry.owner == (0, 0) {
+                true => Ok(()),
+                false => Err("it says what its root folder is".to_owned()),
+            };
+        }
+        self.stays_inside(path)?;
+        match entry.kind {
+            TarKind::Folder => _ = self.told.insert(path.to_owned()),
+            TarKind::Symlink => _ = self.links.insert(path.to_owned()),
+            TarKind::Hardlink => {
+                let target = entry.link.trim_start_matches("./").trim_start_matches('/');
+                self.stays_inside(target)?;
+                if self.links.contains(target) {
+                    self.links.insert(path.to_owned());
+                }
+            }
+            TarKind::File | TarKind::Other => {}
         }
         let mut folder = path;
         while let Some((above, _)) = folder.rsplit_once('/') {
@@ -54,6 +79,15 @@ impl InnerWatch {
             folder = above;
         }
         Ok(())
+    }
+
+    /// Refuses a path that goes through a link of the layer, or that is not written in the plain way.
+    fn stays_inside(&self, path: &str) -> Result<(), String> {
+        if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return Err(format!("the path {path} in it is no plain one"));
+        }
+        let through = path.match_indices('/').map(|(at, _)| &path[..at]).find(|above| self.links.contains(*above));
+        through.map_or(Ok(()), |link| Err(format!("its entry {path} goes through the link {link}")))
     }
 }
 
@@ -92,5 +126,45 @@ mod tests {
     #[test]
     fn what_only_containerd_can_do_is_told() {
         assert!(InnerWatch::default().push(&layer(&["var/", "var/.wh..wh..opq"])).unwrap_err().contains("whole folder"));
+    }
+
+    /// Entries as `(type, path, target)`, with these bits and this owner.
+    fn watched(entries: &[(u8, &str, &str)], mode: u32, owner: u64) -> Result<(), String> {
+        let mut bytes = Vec::new();
+        for (kind, path, link) in entries {
+            let mut header = tar::Header::new_gnu();
+            header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+            header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
+            header.set_entry_type(tar::EntryType::new(*kind));
+            header.set_size(0);
+            header.set_mode(mode);
+            header.set_uid(owner);
+            header.set_gid(0);
+            header.set_cksum();
+            bytes.extend_from_slice(header.as_bytes());
+        }
+        InnerWatch::default().push(&bytes.into())
+    }
+
+    #[test]
+    fn nothing_goes_through_a_link_of_the_layer() {
+        let refused = |entries: &[(u8, &str, &str)]| watched(entries, 0o755, 0).unwrap_err();
+        assert!(refused(&[(b'2', "x", "/etc"), (b'0', "x/cron.d/job", "")]).contains("through the link x"));
+        assert!(refused(&[(b'2', "./x", "/etc"), (b'0', "/x/job", "")]).contains("through the link x"));
+        assert!(refused(&[(b'2', "x", "/etc"), (b'1', "y", "x/passwd")]).contains("through the link x"));
+        assert!(refused(&[(b'2', "x", "/etc"), (b'1', "y", "./x"), (b'0', "y/job", "")]).contains("through the link y"));
+        for path in ["a/../../etc/job", "a//job", "a/./job", "..", "../job"] {
+            assert!(refused(&[(b'0', path, "")]).contains("plain"), "{path}");
+        }
+        // Links by themselves are what images have.
+        watched(&[(b'5', "usr/bin/", ""), (b'2', "bin", "usr/bin"), (b'1', "usr/bin/b", "usr/bin/a")], 0o755, 0).unwrap();
+    }
+
+    #[test]
+    fn what_a_layer_says_of_its_root_is_not_lost() {
+        watched(&[(b'5', "./", "")], 0o755, 0).unwrap();
+        assert!(watched(&[(b'5', "./", "")], 0o1777, 0).unwrap_err().contains("root folder"));
+        assert!(watched(&[(b'5', "/", "")], 0o755, 7).unwrap_err().contains("root folder"));
+        assert!(watched(&[(b'2', ".", "/etc")], 0o755, 0).unwrap_err().contains("root folder"));
     }
 }

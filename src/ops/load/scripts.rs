@@ -1,4 +1,4 @@
-//! Shell scripts that run in nodes. They use what kind's node images have: ctr, a POSIX shell, GNU tar.
+//! Shell scripts that run in nodes. They use what kind's node images have: ctr, a POSIX shell, find and GNU's core utilities.
 
 /// containerd's namespace for Kubernetes.
 pub(super) const NAMESPACE: &str = "k8s.io";

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::engine::{ByteStream, Engine, EngineError, EngineErrorKind};
@@ -27,11 +28,21 @@ pub(super) struct Sink {
     folder: String,
     /// The layer that comes just now.
     layer: Option<Upload>,
+    command: Command,
     scope: Scope,
     node: Arc<str>,
     sent: u64,
     begun: Instant,
     told: Instant,
+}
+
+/// What is known of the command from how it reads.
+#[derive(Debug, Clone, Default)]
+struct Command {
+    /// It has begun to read.
+    reads: CancellationToken,
+    /// Nobody will read any more.
+    ended: CancellationToken,
 }
 
 type Sender = mpsc::Sender<crate::engine::Result<Bytes>>;
@@ -51,9 +62,14 @@ impl Sink {
     /// A sink for layers that are unpacked under a folder, and what the node's command reads.
     pub(super) fn new(plan: Plan, engine: Arc<dyn Engine>, node: &str, folder: &str, scope: Scope) -> (Self, ByteStream) {
         let (sender, stream) = channel();
+        let command = Command::default();
+        // Both are seen by who holds the stream: the first poll, and its drop.
+        let (reads, guard) = (command.reads.clone(), command.ended.clone().drop_guard());
+        let stream = stream::once(async move { reads.cancel() }).filter_map(|()| async { None }).chain(stream);
+        let stream = stream.inspect(move |_| _ = &guard).boxed();
         let now = Instant::now();
         let (node, folder) = (node.into(), folder.to_owned());
-        (Self { plan, sender: Some(sender), engine, folder, layer: None, scope, node, sent: 0, begun: now, told: now }, stream)
+        (Self { plan, sender: Some(sender), engine, folder, layer: None, command, scope, node, sent: 0, begun: now, told: now }, stream)
     }
 
     /// Bytes sent so far.
@@ -78,10 +94,20 @@ impl Sink {
     }
 
     /// A layer begins, which the engine unpacks into its folder.
+    ///
+    /// While an engine copies into a container it starts no command there, nor looks at it: the command must have begun before,
+    /// and what tidies up after a command that failed must not wait for the rest of a layer.
     pub(super) fn begin_layer(&mut self, name: &str) {
         let (sender, stream) = channel();
         let (engine, node, path) = (self.engine.clone(), self.node.clone(), format!("{}/{name}", self.folder));
-        let task = AbortOnDropHandle::new(tokio::spawn(async move { engine.put_archive(&node, &path, stream).await }));
+        let Command { reads, ended } = self.command.clone();
+        let over = EngineError::new("send images to", node.as_ref(), EngineErrorKind::Interrupted, "the command that takes them has ended");
+        let upload = async move {
+            reads.cancelled().await;
+            engine.put_archive(&node, &path, stream).await
+        };
+        let task = tokio::spawn(async move { ended.run_until_cancelled(upload).await.unwrap_or(Err(over)) });
+        let task = AbortOnDropHandle::new(task);
         self.layer = Some(Upload { name: name.to_owned(), sender: Some(sender), task });
     }
 
@@ -154,7 +180,7 @@ impl Sink {
 
 fn channel() -> (Sender, ByteStream) {
     let (sender, receiver) = mpsc::channel(DEPTH);
-    let stream = futures_util::stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|item| (item, receiver)) });
+    let stream = stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|item| (item, receiver)) });
     (sender, stream.boxed())
 }
 
