@@ -108,12 +108,14 @@ pub(super) async fn ensure_started(engine: &dyn Engine, node: &ContainerInfo) ->
         }
         _ => {
             let mut started = engine.start_container(&node.name).await;
-            // Whoever made the second network of a name did so after this one was found alone.
-            for name in node.networks.keys() {
-                if matches!(&started, Err(error) if error.message.contains(&format!("network {name} is ambiguous"))) {
-                    network::settle(engine, name).await?;
-                    started = engine.start_container(&node.name).await;
-                }
+            // Whoever made the second network of a name did so after this one was found alone. A node has one network, unless
+            // somebody gave it another: then they must look after it.
+            let mut names = node.networks.keys();
+            if let (Some(name), None, Err(error)) = (names.next(), names.next(), &started)
+                && error.message.contains(&format!("network {name} is ambiguous"))
+            {
+                network::settle(engine, name).await?;
+                started = engine.start_container(&node.name).await;
             }
             started.map(|()| true).map_err(|error| start_error(node, error))
         }

@@ -28,7 +28,7 @@ const DEFAULT_BRIDGE: &str = "bridge";
 /// changes nothing.
 pub(super) async fn find(engine: &dyn Engine, name: &str) -> Result<Option<NetworkInfo>> {
     let found = ranked(engine, engine.networks_named(name).await?).await?;
-    Ok(found.into_iter().next())
+    Ok(found.into_iter().next().map(|found| found.network))
 }
 
 /// Refuses an existing network that is not what the fleet's own network must be. A shared network
@@ -60,13 +60,13 @@ pub(super) async fn ensure(engine: &dyn Engine, fleet: &Fleet) -> Result<Outcome
                 Creation::Done => {}
                 Creation::Overlap(error) => overlap = Some(error),
             },
-            [network] => {
+            [Found { network, .. }] => {
                 check(&fleet.network, network)?;
                 return Ok(Outcome { value: network.clone(), changed: made });
             }
             // Old engines list a network that they are about to refuse (its subnet overlaps) and take
             // it back a moment later: only what is still there at the next look has really been made.
-            [_, duplicates @ ..] if seen == ids(&found) => remove_duplicates(engine, duplicates).await?,
+            [_, duplicates @ ..] if seen == ids(&found) => remove_duplicates(engine, name, duplicates).await?,
             _ => seen = ids(&found),
         }
         tokio::time::sleep(LOOK_PAUSE * look).await;
@@ -89,17 +89,21 @@ pub(super) async fn settle(engine: &dyn Engine, name: &str) -> Result<()> {
         let found = ranked(engine, engine.networks_named(name).await?).await?;
         match found.as_slice() {
             [] | [_] => return Ok(()),
-            [_, duplicates @ ..] if seen == ids(&found) => remove_duplicates(engine, duplicates).await?,
+            [_, duplicates @ ..] if seen == ids(&found) => remove_duplicates(engine, name, duplicates).await?,
             _ => seen = ids(&found),
         }
         tokio::time::sleep(LOOK_PAUSE * look).await;
     }
-    Err(Error::new(ErrorKind::Engine, format!("the engine has several networks {name}, and containers use more than one of them"))
-        .hint("remove all but one of them, with their containers"))
+    Err(several(name))
 }
 
-fn ids(networks: &[NetworkInfo]) -> Vec<String> {
-    networks.iter().map(|network| network.id.clone()).collect()
+fn several(name: &str) -> Error {
+    Error::new(ErrorKind::Engine, format!("the engine has several networks {name}, and containers belong to more than one of them"))
+        .hint("remove all but one of them, with the containers of those (`docker network ls`, `docker ps --all --filter network=ID`)")
+}
+
+fn ids(found: &[Found]) -> Vec<String> {
+    found.iter().map(|one| one.network.id.clone()).collect()
 }
 
 fn overlapping(name: &str) -> Error {
@@ -228,9 +232,15 @@ async fn create(engine: &dyn Engine, fleet: &Fleet) -> Result<Creation> {
 }
 
 /// Takes back what is not the one to stay. Engines below API 1.44 let two creators both succeed.
-async fn remove_duplicates(engine: &dyn Engine, duplicates: &[NetworkInfo]) -> Result<()> {
-    for duplicate in duplicates {
-        match engine.remove_network(&duplicate.id).await {
+///
+/// # Errors
+/// When containers belong to all of them, also to those that would go.
+async fn remove_duplicates(engine: &dyn Engine, name: &str, duplicates: &[Found]) -> Result<()> {
+    if duplicates.iter().all(|duplicate| duplicate.users > 0) {
+        return Err(several(name));
+    }
+    for duplicate in duplicates.iter().filter(|duplicate| duplicate.users == 0) {
+        match engine.remove_network(&duplicate.network.id).await {
             Ok(()) => {}
             Err(error) if error.is_not_found() => {}
             // A container came to it since it was looked at: the next look puts it first.
@@ -241,18 +251,23 @@ async fn remove_duplicates(engine: &dyn Engine, duplicates: &[NetworkInfo]) -> R
     Ok(())
 }
 
-/// Networks of one name, the one to stay first: that of most containers that run, then of most that rest, then the lowest ID.
-async fn ranked(engine: &dyn Engine, mut networks: Vec<NetworkInfo>) -> Result<Vec<NetworkInfo>> {
-    if networks.len() > 1 {
-        // Containers that rest are not attached, but the addresses of their pools are of their network.
-        let containers = engine.list_containers(&[]).await?;
-        let users = |network: &NetworkInfo| {
-            let uses = |container: &&ContainerInfo| container.networks.get(&network.name).is_some_and(|one| one.network_id == network.id);
-            containers.iter().filter(uses).count()
-        };
-        networks.sort_by_cached_key(|one| (Reverse(one.attached.len()), Reverse(users(one)), one.id.clone()));
-    }
-    Ok(networks)
+/// A network, and how many containers belong to it, running or not: those that rest are not attached, but can start on no other.
+struct Found {
+    network: NetworkInfo,
+    users: usize,
+}
+
+/// Networks of one name, the one to stay first: that of most containers that run, then of most at all, then the lowest ID.
+async fn ranked(engine: &dyn Engine, networks: Vec<NetworkInfo>) -> Result<Vec<Found>> {
+    let containers = if networks.len() > 1 { engine.list_containers(&[]).await? } else { Vec::new() };
+    let found = networks.into_iter().map(|network| {
+        let uses = |container: &&ContainerInfo| container.networks.get(&network.name).is_some_and(|one| one.network_id == network.id);
+        let users = containers.iter().filter(uses).count().max(network.attached.len());
+        Found { network, users }
+    });
+    let mut found: Vec<Found> = found.collect();
+    found.sort_by_cached_key(|one| (Reverse(one.network.attached.len()), Reverse(one.users), one.network.id.clone()));
+    Ok(found)
 }
 
 async fn default_mtu(engine: &dyn Engine) -> Result<Option<u32>> {

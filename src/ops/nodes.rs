@@ -18,7 +18,7 @@ use super::cluster::ClusterPlan;
 use super::context::{Kindmesh, Scope};
 use super::error::{Error, ErrorKind, Result, all_or_first};
 use super::inventory::Inventory;
-use super::pools;
+use super::{network, pools};
 
 /// A port that was free can be taken by somebody else before the engine binds it; then another is
 /// tried, this often.
@@ -102,7 +102,10 @@ pub(super) async fn ensure_one(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &Nod
 /// that the pools were carved from. A node that has just begun there is given up.
 async fn on_its_network(km: &Kindmesh, plan: &ClusterPlan<'_>, node: &ContainerInfo) -> Result<()> {
     let name = &plan.network.name;
-    if node.networks.get(name).is_none_or(|place| place.network_id == plan.network.id) {
+    // Some engines tell a network's name for its ID.
+    let elsewhere = |id: &str| !id.is_empty() && id != name && id != plan.network.id;
+    if !node.networks.get(name).is_some_and(|place| elsewhere(&place.network_id)) || !network::gone(km.engine.as_ref(), plan.network).await
+    {
         return Ok(());
     }
     km.engine.remove_container(&node.id).await?;

@@ -125,9 +125,12 @@ async fn up_alone(km: &Kindmesh, fleet: &Fleet, options: &UpOptions) -> Result<U
         (ground.network, network_made) = make_network(engine, fleet, &scope).await?;
         match build(km, &ground, &scope).await {
             Ok(built) => break (network_made, built),
-            // Another fleet made the network and went down before a node of this one held it.
+            // Another fleet made the network and went down before a node of this one held it, or it was one of two of its name.
             Err(_) if tries < NETWORK_TRIES && network::gone(engine, &ground.network).await => {
-                scope.warn("ensure network", format!("network {} was removed by another fleet; making it again", ground.network.name));
+                scope.warn(
+                    "ensure network",
+                    format!("network {} is gone since nodes were planned for it; planning again", ground.network.name),
+                );
                 give_up_unstarted(engine, fleet).await?;
             }
             // What is remembered of the engine is no longer so: found out again, once.

@@ -213,6 +213,23 @@ async fn of_two_networks_that_of_a_container_at_rest_stays() {
     assert_eq!(engine.networks_named("kind").await.unwrap().len(), 1);
 }
 
+/// Neither can do without its own, whether it runs or not.
+#[tokio::test(start_paused = true)]
+async fn two_networks_that_containers_belong_to_both_stay_and_are_told() {
+    let engine = engine();
+    engine.allow_duplicate_networks(true);
+    let spec = NetworkSpec { name: "kind".to_owned(), ..NetworkSpec::default() };
+    for name in ["runs", "rests"] {
+        let network = engine.create_network(&spec).await.unwrap();
+        container(&engine, name, "bridge", &[]).await;
+        engine.connect_network(&network, name, None).await.unwrap();
+    }
+    engine.stop_container("rests", 0).await.unwrap();
+    let error = kindmesh(&engine).ensure_network(&fleet("f")).await.unwrap_err();
+    assert!(error.to_string().contains("several networks kind") && !error.hints().is_empty(), "{error}");
+    assert_eq!(engine.networks_named("kind").await.unwrap().len(), 2);
+}
+
 #[tokio::test]
 async fn removed_only_by_its_maker_and_only_when_unused() {
     let engine = engine();
