@@ -54,6 +54,10 @@ test-engine: ## Run the tests of the engine layer, on the engine that answers
 test-cluster: ## Run the tests with whole clusters, on the engine that answers
 	@scripts/test cluster
 
+.PHONY: test-profiles
+test-profiles: ## Run the tests beside kind and those of the mesh with both profiles, on the engine that answers
+	@scripts/test profiles
+
 .PHONY: test-fleets
 test-fleets: ## Run the tests of what tests of others use, and their examples, on the engine that answers
 	@scripts/test testing

@@ -65,10 +65,12 @@ impl Bench {
             || self.engine.facts().await.expect("facts").api_version >= EngineApiVersion { major: 1, minor: 44 }
     }
 
-    /// Writes the fleet file.
+    /// Writes the fleet file. What it does not say of the profile, `KINDMESH_TEST_PROFILE` does.
     pub fn fleet_file(&self, body: &str) -> PathBuf {
         let path = self.dir.path().join("kindmesh.yaml");
-        let text = format!("apiVersion: kindmesh.dev/v1alpha1\nkind: Fleet\nname: {}\n{body}", self.fleet);
+        let profile = std::env::var("KINDMESH_TEST_PROFILE").ok().filter(|_| !body.contains("profile:"));
+        let profile = profile.map(|profile| format!("profile: {profile}\n")).unwrap_or_default();
+        let text = format!("apiVersion: kindmesh.dev/v1alpha1\nkind: Fleet\nname: {}\n{profile}{body}", self.fleet);
         std::fs::write(&path, text).expect("write the fleet file");
         path
     }
