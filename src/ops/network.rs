@@ -99,7 +99,7 @@ pub(super) async fn settle(engine: &dyn Engine, name: &str) -> Result<()> {
 
 fn several(name: &str) -> Error {
     Error::new(ErrorKind::Engine, format!("the engine has several networks {name}, and containers belong to more than one of them"))
-        .hint("remove all but one of them, with the containers of those (`docker network ls`, `docker ps --all --filter network=ID`)")
+        .hint("remove all but one of them, and the containers that belong to those (`docker network ls`)")
 }
 
 fn ids(found: &[Found]) -> Vec<String> {
