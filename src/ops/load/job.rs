@@ -70,9 +70,11 @@ impl Job {
     }
 
     /// Makes room for the layers; tidies up when that fails.
-    pub(super) async fn prepare(&mut self, engine: &dyn Engine, cancel: &CancellationToken) -> Result<(), String> {
+    pub(super) async fn prepare(&mut self, engine: &dyn Engine, deadline: Duration, cancel: &CancellationToken) -> Result<(), String> {
         let Some(prepare) = self.prepare.take() else { return Ok(()) };
-        let result = node::run(engine, &self.node, prepare, cancel).await.map(drop);
+        let result = tokio::time::timeout(deadline, node::run(engine, &self.node, prepare, cancel)).await;
+        let late = || Err(format!("folders for layers were not made within {} s", deadline.as_secs()));
+        let result = result.map_or_else(|_| late(), |made| made.map(drop));
         self.tidy(engine, &result).await;
         result
     }

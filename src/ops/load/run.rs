@@ -209,11 +209,8 @@ impl Work<'_> {
             let (sink, stream) = Sink::new(plan.clone(), self.km.engine.clone(), &target.node, &place.folder, scope);
             work.push((sink, Job::new(at, &target.node, &plan, &place, stream)));
         }
-        let ready = join_all(work.iter_mut().map(|(_, job)| async {
-            let ready = tokio::time::timeout(ASK_DEADLINE, job.prepare(self.km.engine.as_ref(), &self.km.cancel));
-            ready.await.unwrap_or_else(|_| Err(format!("folders for layers were not made within {} s", ASK_DEADLINE.as_secs())))
-        }))
-        .await;
+        let ready = work.iter_mut().map(|(_, job)| job.prepare(self.km.engine.as_ref(), ASK_DEADLINE, &self.km.cancel));
+        let ready = join_all(ready).await;
         let (mut sinks, mut due) = (Vec::new(), Vec::new());
         for ((sink, job), ready) in work.into_iter().zip(ready) {
             match ready {

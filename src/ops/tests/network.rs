@@ -12,6 +12,13 @@ use crate::engine::fake::{FakeEngine, Fault, Verb, When};
 use crate::engine::{Engine as _, EngineErrorKind};
 use crate::ops::ErrorKind;
 
+/// An engine that lets two creators of the same network both succeed, and such a network.
+fn engine_with_duplicates() -> (Arc<FakeEngine>, NetworkSpec) {
+    let engine = engine();
+    engine.allow_duplicate_networks(true);
+    (engine, NetworkSpec { name: "kind".to_owned(), ..NetworkSpec::default() })
+}
+
 #[tokio::test]
 async fn made_as_kind_makes_it_and_found_again() {
     let engine = engine();
@@ -162,9 +169,7 @@ async fn a_subnet_in_use_is_followed_by_the_next_and_ipv6_that_cannot_be_by_none
 /// remove the good one.
 #[tokio::test(start_paused = true)]
 async fn what_is_gone_at_the_next_look_wins_nothing() {
-    let engine = engine();
-    engine.allow_duplicate_networks(true);
-    let spec = NetworkSpec { name: "kind".to_owned(), ..NetworkSpec::default() };
+    let (engine, spec) = engine_with_duplicates();
     let first = engine.create_network(&spec).await.unwrap();
     let second = engine.create_network(&spec).await.unwrap();
     let (refused, stays) = (std::cmp::min(&first, &second), std::cmp::max(&first, &second));
@@ -181,9 +186,7 @@ async fn what_is_gone_at_the_next_look_wins_nothing() {
 /// Of two creators the first may have looked before the second came, and start its nodes while there are two.
 #[tokio::test(start_paused = true)]
 async fn a_second_network_of_the_name_keeps_no_node_from_starting() {
-    let engine = engine();
-    engine.allow_duplicate_networks(true);
-    let spec = NetworkSpec { name: "kind".to_owned(), ..NetworkSpec::default() };
+    let (engine, spec) = engine_with_duplicates();
     let first = engine.create_network(&spec).await.unwrap();
     let created = ContainerSpec { image: IMAGE.to_owned(), network: "kind".to_owned(), ..ContainerSpec::default() };
     engine.create_container("node", &created).await.unwrap();
@@ -199,9 +202,7 @@ async fn a_second_network_of_the_name_keeps_no_node_from_starting() {
 /// That of a node that rests has the addresses of its pool, whatever its ID.
 #[tokio::test(start_paused = true)]
 async fn of_two_networks_that_of_a_container_at_rest_stays() {
-    let engine = engine();
-    engine.allow_duplicate_networks(true);
-    let spec = NetworkSpec { name: "kind".to_owned(), ..NetworkSpec::default() };
+    let (engine, spec) = engine_with_duplicates();
     let first = engine.create_network(&spec).await.unwrap();
     let second = engine.create_network(&spec).await.unwrap();
     assert!(first < second, "by their IDs the first would stay");
@@ -216,9 +217,7 @@ async fn of_two_networks_that_of_a_container_at_rest_stays() {
 /// Neither can do without its own, whether it runs or not.
 #[tokio::test(start_paused = true)]
 async fn two_networks_that_containers_belong_to_both_stay_and_are_told() {
-    let engine = engine();
-    engine.allow_duplicate_networks(true);
-    let spec = NetworkSpec { name: "kind".to_owned(), ..NetworkSpec::default() };
+    let (engine, spec) = engine_with_duplicates();
     for name in ["runs", "rests"] {
         let network = engine.create_network(&spec).await.unwrap();
         container(&engine, name, "bridge", &[]).await;
